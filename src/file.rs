@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Device nodes whose open files outlive the device, and know it.
+//!
+//! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
+//! [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! Two things are kept apart here that C drivers like to keep in one structure:
+//!
+//! - the *device side*, [`File::Device`]: what operations use while the device is bound. It borrows
+//!   from the driver's data and holds handles of the scope.
+//! - the *file*, the type that implements [`File`]: what one `open()` made. It is counted, lives
+//!   until the last close, whether the device is bound or not, and borrows nothing.
+//!
+//! Every operation that is given the device side runs inside the gate of its device node. When the
+//! scope ends, the gate closes, operations in flight are waited for, and from then on the framework
+//! itself answers: `ENODEV` from `open()`, `read()`, `write()` and `ioctl()`, success from
+//! `close()`. [`File::release`] is given no device side, because there may be none any more.
+//!
+//! An operation may sleep inside the gate. For unbind not to wait for it in turn, it sleeps on a
+//! [`WaitQueue`](crate::wait::WaitQueue) of the scope.
+//!
+//! Not covered yet: `poll`, `mmap`, `llseek`, `fsync`, `compat_ioctl` other than none.
+
+use crate::{
+    body::Body,
+    gate::Gate,
+    scope::{Member, Scope, Step},
+};
+use core::{
+    marker::PhantomData,
+    mem::{offset_of, MaybeUninit},
+};
+use kernel::{
+    bindings,
+    error::{to_result, VTABLE_DEFAULT_ERROR},
+    iov::{IovIterDest, IovIterSource},
+    module::this_module,
+    prelude::*,
+    sync::Arc,
+    types::Opaque,
+};
+
+/// One open file of a device node, and what programs can do with it.
+///
+/// It outlives the device, so it borrows nothing from it: `'static`. What an operation needs of the
+/// device it is given as `dev`. Keep in the file what belongs to the program that opened it.
+///
+/// Operations run in process context, for the program that called, may sleep, and run concurrently
+/// with each other and with everything else. Put `#[vtable]` on the implementation: an operation
+/// that is left out is one that the file does not have.
+#[vtable]
+pub trait File: Send + Sync + Sized + 'static {
+    /// What an operation may use while the device is bound: usually a structure of `&'a Data` and
+    /// some handles.
+    type Device<'a>: Send + Sync;
+
+    /// A program opens the node.
+    ///
+    /// Runs under `misc_mtx`, as in C: no other misc device can be opened meanwhile.
+    fn open(dev: &Self::Device<'_>) -> Result<Arc<Self>>;
+
+    /// A program reads. Returns the number of bytes given to `to`; 0 is the end of the file.
+    fn read_iter(
+        &self,
+        dev: &Self::Device<'_>,
+        kiocb: &mut Kiocb<'_>,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        let _ = (dev, kiocb, to);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// A program writes. Returns the number of bytes taken out of `from`.
+    fn write_iter(
+        &self,
+        dev: &Self::Device<'_>,
+        kiocb: &mut Kiocb<'_>,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        let _ = (dev, kiocb, from);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// A program calls `ioctl()`. `cmd` is usually made with [`kernel::ioctl`]; `arg` is whatever
+    /// the program passed, often a pointer into its memory.
+    ///
+    /// `ENOTTY` is the answer to a command that is not known.
+    fn ioctl(&self, dev: &Self::Device<'_>, cmd: u32, arg: usize) -> Result<isize> {
+        let _ = (dev, cmd, arg);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The last reference to the open file is gone.
+    ///
+    /// It may come long after the device: there is no device side here, and nothing of the device
+    /// could have been kept in `this`. Dropping `this` is all that most files need.
+    fn release(this: Arc<Self>) {
+        drop(this);
+    }
+}
+
+/// One call of `read()` or `write()`: `struct kiocb`.
+pub struct Kiocb<'a> {
+    kiocb: *mut bindings::kiocb,
+    _call: PhantomData<&'a mut bindings::kiocb>,
+}
+
+impl Kiocb<'_> {
+    /// Where in the file the call starts, in bytes.
+    pub fn ki_pos(&self) -> i64 {
+        // SAFETY: The call is going on, and this is ours for its time.
+        unsafe { (*self.kiocb).ki_pos }
+    }
+
+    /// The position, to be advanced by what was read or written.
+    pub fn ki_pos_mut(&mut self) -> &mut i64 {
+        // SAFETY: As above, and `&mut self` makes it exclusive.
+        unsafe { &mut (*self.kiocb).ki_pos }
+    }
+
+    /// Whether the program asked not to be made to sleep (`O_NONBLOCK`): return `EAGAIN` instead.
+    pub fn nonblocking(&self) -> bool {
+        // SAFETY: As above; the call's file stays open for its time.
+        unsafe { (*(*self.kiocb).ki_filp).f_flags & bindings::O_NONBLOCK != 0 }
+    }
+}
+
+/// What `private_data` of an open file points to.
+///
+/// # Invariants
+///
+/// `node` may be dereferenced while inside `gate`.
+struct Open<F: File> {
+    gate: Arc<Gate>,
+    node: *const Node<'static, F>,
+    file: Arc<F>,
+}
+
+/// A device node as a member of a scope.
+#[pin_data]
+#[repr(C)]
+struct Node<'a, F: File> {
+    gate: Body<Arc<Gate>>,
+    device: Body<F::Device<'a>>,
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+}
+
+// SAFETY: By the end of `Redrain` the node has been deregistered, so `open()` cannot find it:
+// `misc_deregister()` takes `misc_mtx`, under which `misc_open()` calls `open()`. Every other
+// operation reaches the member through the gate only, which has been closed and is idle.
+unsafe impl<F: File> Member for Node<'_, F> {
+    unsafe fn step(&self, step: Step) {
+        match step {
+            Step::Close => self.gate().close(),
+            // SAFETY: The node was registered when the member was started, and is deregistered once.
+            Step::Withdraw => unsafe { bindings::misc_deregister(self.misc.get()) },
+            Step::AwaitUsers => self.gate().wait_until_idle(),
+            _ => {}
+        }
+    }
+
+    unsafe fn drop_body(&self) {
+        // SAFETY: The caller makes the same promise to us. The gate itself lasts as long as the last
+        // open file; only our count of it goes.
+        unsafe {
+            self.device.drop_in_place();
+            self.gate.drop_in_place();
+        }
+    }
+}
+
+impl<F: File> Node<'_, F> {
+    fn gate(&self) -> &Gate {
+        // SAFETY: Our count is dropped in `DropBodies`, and this is called in earlier steps only.
+        unsafe { self.gate.get() }
+    }
+
+    /// # Safety
+    ///
+    /// `file` is being opened, and its `private_data` is the `misc` of a registered `Node<F>`, as
+    /// `misc_open()` leaves it.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: We pass on what we were given.
+        let error = unsafe { bindings::generic_file_open(inode, file) };
+        if error != 0 {
+            return error;
+        }
+        // SAFETY: `misc_open()` holds `misc_mtx`, so the node is not freed while we are here:
+        // `Withdraw` takes the lock before that.
+        let node = unsafe {
+            (*file)
+                .private_data
+                .byte_sub(offset_of!(Self, misc))
+                .cast::<Node<'static, F>>()
+        };
+        // SAFETY: As above.
+        let gate = unsafe { (*node).gate.get() };
+        let opened = (|| {
+            let _inside = gate.enter().ok_or(ENODEV)?;
+            // SAFETY: Inside the gate; the device side is dropped after the gate was idle.
+            let device = unsafe { (*node).device.get() };
+            let open = KBox::<Open<F>>::new_uninit(GFP_KERNEL)?;
+            let file = F::open(device)?;
+            // INVARIANT: `node` is freed only after its gate is closed and idle.
+            Ok(open.write(Open {
+                gate: gate.clone(),
+                node,
+                file,
+            }))
+        })();
+        match opened {
+            Ok(open) => {
+                // SAFETY: The file is being opened, so nobody else looks at `private_data`.
+                unsafe { (*file).private_data = KBox::into_raw(open).cast() };
+                0
+            }
+            Err(error) => Error::to_errno(error),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` was opened by [`Self::open`], and this is the last anybody does with it.
+    unsafe extern "C" fn release(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: `open` left a `KBox<Open<F>>` there, and this is the one place to take it back.
+        let open =
+            KBox::into_inner(unsafe { KBox::from_raw((*file).private_data.cast::<Open<F>>()) });
+        F::release(open.file);
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `file` was opened by [`Self::open`] and is not released before the result is dropped.
+    unsafe fn operate<R>(
+        file: *mut bindings::file,
+        operation: impl FnOnce(&F, &F::Device<'static>) -> Result<R>,
+    ) -> Result<R> {
+        // SAFETY: `open` left an `Open<F>` there, and the file is open.
+        let open = unsafe { &*(*file).private_data.cast::<Open<F>>() };
+        let _inside = open.gate.enter().ok_or(ENODEV)?;
+        // SAFETY: Inside the gate: invariant of `Open`. The device side is dropped after the gate
+        // was idle. Its lifetime is written `'static` because the true one has no name here; the
+        // operation is generic over it, so it cannot make use of the difference.
+        let device = unsafe { (*open.node).device.get() };
+        operation(&open.file, device)
+    }
+
+    /// # Safety
+    ///
+    /// `kiocb` belongs to a file opened by [`Self::open`], and `to` is the destination of this call.
+    unsafe extern "C" fn read_iter(
+        kiocb: *mut bindings::kiocb,
+        to: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: By the requirements of this function; the caller keeps all three for the call.
+        transferred(unsafe {
+            Self::operate((*kiocb).ki_filp, |file, device| {
+                file.read_iter(device, &mut Kiocb::new(kiocb), IovIterDest::from_raw(to))
+            })
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `kiocb` belongs to a file opened by [`Self::open`], and `from` is the source of this call.
+    unsafe extern "C" fn write_iter(
+        kiocb: *mut bindings::kiocb,
+        from: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: By the requirements of this function; the caller keeps all three for the call.
+        transferred(unsafe {
+            Self::operate((*kiocb).ki_filp, |file, device| {
+                file.write_iter(
+                    device,
+                    &mut Kiocb::new(kiocb),
+                    IovIterSource::from_raw(from),
+                )
+            })
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `file` was opened by [`Self::open`].
+    unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+        // SAFETY: By the requirement of this function; the caller keeps the file for the call.
+        let result =
+            unsafe { Self::operate(file, |file, device| file.ioctl(device, cmd, arg as usize)) };
+        match result {
+            Ok(value) => value as c_long,
+            Err(error) => error.to_errno() as c_long,
+        }
+    }
+
+    const OPERATIONS: bindings::file_operations = {
+        // SAFETY: All zeroes is a `file_operations` without operations.
+        let mut fops: bindings::file_operations = unsafe { MaybeUninit::zeroed().assume_init() };
+        // The module stays loaded while a file is open, so these functions stay where they are.
+        fops.owner = this_module::<F::OwnerModule>().as_ptr();
+        fops.open = Some(Self::open);
+        fops.release = Some(Self::release);
+        if F::HAS_READ_ITER {
+            fops.read_iter = Some(Self::read_iter);
+        }
+        if F::HAS_WRITE_ITER {
+            fops.write_iter = Some(Self::write_iter);
+        }
+        if F::HAS_IOCTL {
+            fops.unlocked_ioctl = Some(Self::ioctl);
+        }
+        fops
+    };
+}
+
+/// What a transfer returns to C.
+///
+/// `EIOCBQUEUED` would mean that the call completes later, through a `kiocb` that the operation
+/// cannot have kept; the caller would wait for ever. It becomes `EIO`, and a count that is no count
+/// becomes `EINVAL`.
+fn transferred(result: Result<usize>) -> isize {
+    match result {
+        Ok(count) => isize::try_from(count).unwrap_or(EINVAL.to_errno() as isize),
+        Err(error) if error.to_errno() == -(bindings::EIOCBQUEUED as c_int) => {
+            EIO.to_errno() as isize
+        }
+        Err(error) => error.to_errno() as isize,
+    }
+}
+
+impl Kiocb<'_> {
+    /// # Safety
+    ///
+    /// `kiocb` is that of a call which goes on, and to which nobody else has access, for as long as
+    /// the result lives.
+    unsafe fn new(kiocb: *mut bindings::kiocb) -> Self {
+        Self {
+            kiocb,
+            _call: PhantomData,
+        }
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// Registers a misc device: the node `/dev/<name>`, with files of type `F`.
+    ///
+    /// `device` is what operations of `F` are given while the device is bound. Programs may open the
+    /// node before this function has returned, so it usually comes last in `attach()`.
+    ///
+    /// May sleep. Errors: `ENOMEM`; `EBUSY` if no minor is left; `EEXIST` if there is a device of
+    /// this name already (`misc_register()` in `drivers/char/misc.c`).
+    pub fn misc_device<F: File>(&mut self, name: &'static CStr, device: F::Device<'a>) -> Result {
+        self.join(try_pin_init!(Node::<'a, F> {
+            gate: Body::new(Gate::new()?),
+            device: Body::new(device),
+            // SAFETY: The slot is ours and does not move any more; the rest of the node is there.
+            // Name and operations are static, and `Withdraw` deregisters the device before the
+            // member is freed.
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| unsafe {
+                slot.write(MaybeUninit::zeroed().assume_init());
+                (*slot).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+                (*slot).name = name.as_char_ptr();
+                (*slot).fops = &Node::<F>::OPERATIONS;
+                to_result(bindings::misc_register(slot))
+            }),
+        }))?;
+        Ok(())
+    }
+}

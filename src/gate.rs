@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The gate between open files and the device side of their driver.
+//!
+//! C header: [`include/linux/percpu-refcount.h`](srctree/include/linux/percpu-refcount.h)
+//!
+//! A gate is *open* until its scope begins to end, then *closed*; it is *idle* when everybody who
+//! came in has left. It counts with a `percpu_ref`, as the block layer does for requests: entering
+//! and leaving touch a counter of this CPU only, the holder may sleep, and any number of gates that
+//! close together wait for one grace period.
+//!
+//! A gate is counted itself, because open files try to enter it after the device has gone.
+
+use crate::helpers::{devscope_percpu_ref_put, devscope_percpu_ref_tryget_live};
+use core::mem::offset_of;
+use kernel::{bindings, error::to_result, prelude::*, sync::Arc, types::Opaque};
+
+/// # Invariants
+///
+/// 1. `users` and `idle` are initialised when [`Gate::new`] has returned the gate.
+/// 2. `idle` is completed when `users` has dropped to zero, which needs [`Gate::close`].
+pub(crate) struct Gate {
+    users: Opaque<bindings::percpu_ref>,
+    idle: Opaque<bindings::completion>,
+}
+
+// SAFETY: Both fields are only used through C functions that may be called on any CPU.
+unsafe impl Send for Gate {}
+// SAFETY: As above.
+unsafe impl Sync for Gate {}
+
+impl Gate {
+    /// An open gate. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let gate = Arc::new(
+            Self {
+                users: Opaque::zeroed(),
+                idle: Opaque::uninit(),
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The gate does not move any more. If this fails, `drop` calls `percpu_ref_exit()`
+        // on a reference that `percpu_ref_init()` has left without memory, which does nothing.
+        // INVARIANT: Both are initialised, or the gate is dropped.
+        unsafe {
+            bindings::init_completion(gate.idle.get());
+            // Derived from the whole gate, for `on_idle` to find its way back.
+            let users = Opaque::cast_into(&raw const (*Arc::as_ptr(&gate)).users);
+            to_result(bindings::percpu_ref_init(
+                users,
+                Some(Self::on_idle),
+                0,
+                bindings::GFP_KERNEL,
+            ))?;
+        }
+        Ok(gate)
+    }
+
+    /// Called when the last user of a closed gate has left; in the context of whoever that was, or
+    /// of an RCU callback.
+    ///
+    /// # Safety
+    ///
+    /// `users` is that of a live `Gate`.
+    unsafe extern "C" fn on_idle(users: *mut bindings::percpu_ref) {
+        // SAFETY: `percpu_ref_init()` was given the `users` of a gate, and whoever closes a gate
+        // holds it until it is idle.
+        unsafe {
+            let gate = users.byte_sub(offset_of!(Self, users)).cast::<Self>();
+            bindings::complete_all((*gate).idle.get());
+        }
+    }
+
+    /// Comes in, unless the gate is closed. Any context; the guard may be held while sleeping.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
+        // SAFETY: The reference is between init and exit: invariant 1, and `drop` needs `&mut self`.
+        unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then_some(Inside(self))
+    }
+
+    /// Refuses newcomers from now on. Called once. Does not wait.
+    pub(crate) fn close(&self) {
+        // SAFETY: The reference is initialised (invariant 1) and killed only here.
+        unsafe { bindings::percpu_ref_kill_and_confirm(self.users.get(), None) };
+    }
+
+    /// Waits until everybody has left. After [`Gate::close`]; process context, sleeps.
+    pub(crate) fn wait_until_idle(&self) {
+        // SAFETY: The completion is initialised: invariant 1.
+        unsafe { bindings::wait_for_completion(self.idle.get()) };
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // SAFETY: Nobody is inside: a gate that was used is closed and waited for before the scope
+        // gives up its count, and `Inside` borrows the gate.
+        unsafe { bindings::percpu_ref_exit(self.users.get()) };
+    }
+}
+
+/// The right to be inside a gate.
+#[must_use = "leaving the gate at once protects nothing"]
+pub(crate) struct Inside<'g>(&'g Gate);
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: Pairs with the successful tryget in `Gate::enter`.
+        unsafe { devscope_percpu_ref_put(self.0.users.get()) };
+    }
+}

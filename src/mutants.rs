@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Teardown with one mistake in it, for the test that proves the tests.
+//!
+//! Compiled only with `--cfg devscope_mutants`, which nothing but the package `tests/mutants` sets.
+
+use crate::scope::Step;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// A mistake in teardown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Mutant {
+    /// None: teardown as it is.
+    None,
+    /// Handles are not told to refuse.
+    SkipKill,
+    /// Tasklets are drained once only.
+    SkipRedrain,
+    /// Members are drained before gates and queues are closed.
+    DrainBeforeClose,
+    /// The interrupt goes before the work that may be waiting for it.
+    IrqBeforeWork,
+    /// Closures are dropped before their callbacks are drained.
+    DropBeforeDrain,
+    /// Operations in flight are not waited for.
+    SkipAwaitUsers,
+    /// Queues close without waking who sleeps on them.
+    ForgetToWakeSleepers,
+    /// Device nodes stay registered.
+    SkipWithdraw,
+    /// Device nodes are deregistered before gates and queues close.
+    WithdrawBeforeClose,
+    /// Tasklets are not drained at all.
+    SkipDrainTasklets,
+    /// Work is not drained.
+    SkipDrainWork,
+    /// Interrupts are not freed.
+    SkipDrainIrqs,
+    /// The driver's data is dropped before the scope ends.
+    DataBeforeScope,
+    /// Gates are not closed.
+    SkipClose,
+}
+
+static ACTIVE: Atomic<i32> = Atomic::new(Mutant::None as i32);
+
+/// Makes `mutant` the mistake that every teardown in this process makes from now on.
+pub fn activate(mutant: Mutant) {
+    ACTIVE.store(mutant as i32, Relaxed);
+}
+
+pub(crate) fn active(mutant: Mutant) -> bool {
+    ACTIVE.load(Relaxed) == mutant as i32
+}
+
+/// The steps of a teardown that makes the active mistake.
+pub(crate) fn order(order: [Step; 10]) -> [Step; 10] {
+    let without = |missing: &[Step]| {
+        order.map(|step| {
+            if missing.contains(&step) {
+                Step::Skipped
+            } else {
+                step
+            }
+        })
+    };
+    let before = |early: Step, late: Step| {
+        let mut steps = order;
+        let from = order.iter().position(|step| *step == early).unwrap_or(0);
+        let to = order.iter().position(|step| *step == late).unwrap_or(0);
+        steps[to..=from].rotate_right(1);
+        steps
+    };
+    let is = active;
+    if is(Mutant::SkipKill) {
+        without(&[Step::Kill])
+    } else if is(Mutant::SkipRedrain) {
+        without(&[Step::Redrain])
+    } else if is(Mutant::DrainBeforeClose) {
+        before(Step::DrainWork, Step::Close)
+    } else if is(Mutant::IrqBeforeWork) {
+        before(Step::DrainIrqs, Step::DrainWork)
+    } else if is(Mutant::DropBeforeDrain) {
+        before(Step::DropBodies, Step::DrainWork)
+    } else if is(Mutant::SkipAwaitUsers) {
+        without(&[Step::AwaitUsers])
+    } else if is(Mutant::SkipWithdraw) {
+        without(&[Step::Withdraw])
+    } else if is(Mutant::WithdrawBeforeClose) {
+        before(Step::Withdraw, Step::Close)
+    } else if is(Mutant::SkipDrainTasklets) {
+        without(&[Step::DrainTasklets, Step::Redrain])
+    } else if is(Mutant::SkipDrainWork) {
+        without(&[Step::DrainWork])
+    } else if is(Mutant::SkipDrainIrqs) {
+        without(&[Step::DrainIrqs])
+    } else if is(Mutant::SkipClose) {
+        without(&[Step::Close])
+    } else {
+        order
+    }
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A scope: everything that can call into a driver, and the one way to end it.
+//!
+//! A *member* is one registration: an interrupt handler, a tasklet, a work item, a wait queue, a
+//! device node. Members are made by `attach()` through [`Scope`], and end together:
+//!
+//! ```text
+//!   attach()            remove(), or attach() failed
+//!      |                        |
+//!   members join           Close       gates and queues refuse, sleepers wake
+//!      |                   Withdraw    device nodes are deregistered
+//!      v                   AwaitUsers  operations in flight have returned
+//!    [live] -------------> Kill        handles refuse
+//!                          Drain...    work, then tasklets, then interrupts
+//!                          Redrain     what was armed across the kill
+//!                          DropBodies  the closures go, last first
+//!                          Free        the members' memory goes
+//!                               |
+//!                               v
+//!                        Data is dropped
+//! ```
+//!
+//! Every step is taken by all members before the next step begins. That is why loops among members
+//! (the interrupt schedules a tasklet that raises the interrupt) need no thought from the driver.
+
+use crate::helpers;
+use core::{
+    cell::Cell,
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
+use kernel::prelude::*;
+
+/// One step of teardown. All members take a step before any takes the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Gates and wait queues refuse newcomers, and whoever sleeps on a queue is woken.
+    Close,
+    /// Nothing new can find the member: device nodes are deregistered.
+    ///
+    /// After `Close`, because `misc_open()` holds `misc_mtx` while the driver's `open()` runs, and
+    /// `misc_deregister()` takes it: an `open()` that slept on a queue would never let go of it.
+    Withdraw,
+    /// The operations that were inside a gate have left.
+    AwaitUsers,
+    /// Handles refuse from now on.
+    Kill,
+    /// Work items have returned and stay disabled.
+    DrainWork,
+    /// Tasklets have returned.
+    DrainTasklets,
+    /// Interrupt handlers have returned and are freed. After work: a work item may be waiting for
+    /// what only its device's interrupt brings.
+    DrainIrqs,
+    /// Tasklets once more. A handler may have read "live" before `Kill`, and scheduled after
+    /// `DrainTasklets`. Such a handler has returned by now, and what runs since saw the kill.
+    Redrain,
+    /// Bodies are dropped. All memory is still there, so a destructor may use a handle: it refuses.
+    DropBodies,
+    /// The member's memory is freed.
+    Free,
+    /// A step that a mutant leaves out.
+    #[cfg(devscope_mutants)]
+    Skipped,
+}
+
+impl Step {
+    /// Teardown. See the module's documentation for why this order and no other.
+    const ORDER: [Step; 10] = [
+        Step::Close,
+        Step::Withdraw,
+        Step::AwaitUsers,
+        Step::Kill,
+        Step::DrainWork,
+        Step::DrainTasklets,
+        Step::DrainIrqs,
+        Step::Redrain,
+        Step::DropBodies,
+        Step::Free,
+    ];
+}
+
+/// Something that calls in, as teardown sees it.
+///
+/// # Safety
+///
+/// When [`Member::step`] has returned from every step up to and including [`Step::Redrain`], no
+/// callback of this member runs, none will start, and nothing outside the scope holds its address.
+pub(crate) unsafe trait Member {
+    /// Takes one step. Process context, may sleep.
+    ///
+    /// # Safety
+    ///
+    /// Steps come in the order of [`Step::ORDER`], each once, and all members of the scope have
+    /// taken the previous one.
+    unsafe fn step(&self, step: Step);
+
+    /// Drops what the driver gave: a closure, or the device side of a file.
+    ///
+    /// # Safety
+    ///
+    /// Called once, when no callback of this member can run.
+    unsafe fn drop_body(&self);
+}
+
+/// The part of a node that does not depend on the member's type.
+struct Header {
+    /// The member that joined before this one, or null.
+    previous: Cell<*const Header>,
+    /// Takes a step on behalf of the node that starts with this header.
+    step: unsafe fn(NonNull<Header>, Step),
+}
+
+/// A member in its one allocation.
+///
+/// `repr(C)`: a pointer to the header is a pointer to the node.
+#[pin_data]
+#[repr(C)]
+struct Node<M> {
+    header: Header,
+    #[pin]
+    member: M,
+}
+
+impl<M: Member> Node<M> {
+    /// # Safety
+    ///
+    /// - `header` is the header of a live `Node<M>` from [`Scope::join_raw`].
+    /// - The requirements of [`Member::step`].
+    unsafe fn step(header: NonNull<Header>, step: Step) {
+        let node = header.cast::<Self>();
+        match step {
+            // SAFETY:
+            // - `node` is a live `Node<M>`: first requirement.
+            // - It came from a `KBox` in `Scope::join_raw`, and `Free` is taken once.
+            // - The member is taken for uninitialised: it was dropped piece by piece, in `step` and
+            //   `drop_body`.
+            Step::Free => {
+                drop(unsafe { KBox::from_raw(node.cast::<MaybeUninit<Self>>().as_ptr()) })
+            }
+            // SAFETY:
+            // - `node` is a live `Node<M>`: first requirement.
+            // - All members have taken `Redrain`, after which no callback can run (requirement of
+            //   the trait `Member`), and this step is taken once.
+            Step::DropBodies => unsafe { node.as_ref().member.drop_body() },
+            // SAFETY: `node` is a live `Node<M>`; the rest is the caller's promise to us.
+            _ => unsafe { node.as_ref().member.step(step) },
+        }
+    }
+}
+
+/// The members of one bound device, newest first.
+///
+/// # Invariants
+///
+/// 1. `newest` starts a list, linked by `Header::previous`, of pinned nodes that their `KBox` gave up
+///    and nobody else frees.
+/// 2. A node is on the list from the end of [`Scope::join_raw`] until teardown takes its last step.
+pub(crate) struct Members {
+    newest: Cell<*const Header>,
+}
+
+impl Members {
+    pub(crate) const fn new() -> Self {
+        Self {
+            newest: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Runs `f` with the scope of these members.
+    ///
+    /// # Safety
+    ///
+    /// `'a` ends only after [`Members::end`] has returned.
+    pub(crate) unsafe fn enter<'a, R>(&'a self, f: impl FnOnce(&mut Scope<'a>) -> R) -> R {
+        f(&mut Scope {
+            members: self,
+            _invariant: PhantomData,
+        })
+    }
+
+    /// Ends the scope: when this returns, nothing that joined it runs or can run again, all bodies
+    /// are dropped and all members freed. Ending an empty scope does nothing.
+    ///
+    /// Process context; sleeps. Waits for at most one grace period of RCU (for all gates together),
+    /// and for none without a gate.
+    ///
+    /// # Panics
+    ///
+    /// In atomic context, and inside a work item of this very scope: it would wait for itself. A
+    /// panic (`BUG()` in Linux) stops the one task that made the mistake and names it; going on
+    /// would hang it for ever, or free memory that is in use.
+    pub(crate) fn end(&self) {
+        if self.newest.get().is_null() {
+            return;
+        }
+        // SAFETY: No requirement; it reads the state of the current task.
+        if unsafe { helpers::devscope_in_atomic_context() } {
+            panic!(
+                "devscope: a scope ends in atomic context, where it cannot wait for its members"
+            );
+        }
+        #[cfg(devscope_mutants)]
+        let order = crate::mutants::order(Step::ORDER);
+        #[cfg(not(devscope_mutants))]
+        let order = Step::ORDER;
+        for step in order {
+            self.take(step);
+        }
+        // INVARIANT: `Free` has freed every node, so the list is empty again.
+        self.newest.set(ptr::null());
+    }
+
+    /// All members take `step`, last registered first.
+    fn take(&self, step: Step) {
+        let mut next = self.newest.get();
+        while let Some(header) = NonNull::new(next.cast_mut()) {
+            // Read first: `Free` frees the node.
+            // SAFETY: Nodes on the list are live: invariant 1.
+            next = unsafe { header.as_ref() }.previous.get();
+            // SAFETY:
+            // - `header` belongs to the node for which `step` was made, in `Scope::join_raw`.
+            // - `end` calls us with the steps in their order, once each, and returns from each only
+            //   when all members have taken it.
+            unsafe { (header.as_ref().step)(header, step) };
+        }
+    }
+}
+
+/// Where a driver registers what may call into it.
+///
+/// `'a` is the time during which closures of this scope may run: it begins with `attach()`, and ends
+/// when the framework has stopped and dropped them, before `Data` is dropped. It is a lifetime of
+/// its own, shorter than the one inside `Data`, so nothing that borrows for `'a` can be stored in
+/// `Data`. Closures may borrow the driver's data and its device for `'a`, and capture the handles
+/// that the scope gave out before.
+///
+/// A driver is given `&mut Scope<'a>`, never a `Scope`: there is none that it could keep or leak.
+/// Even an exchange of two scopes would lose nothing, since the members belong to the framework.
+///
+/// `'a` is invariant. If it could shrink, a closure that borrows a local of `attach()` would do:
+///
+/// ```compile_fail
+/// # use devscope::Scope;
+/// fn shrink<'s, 'long, 'short>(scope: &'s mut Scope<'long>) -> &'s mut Scope<'short>
+/// where
+///     'long: 'short,
+/// {
+///     scope
+/// }
+/// ```
+pub struct Scope<'a> {
+    members: &'a Members,
+    /// Invariance, and neither `Send` nor `Sync`: members join from `attach()`'s own task.
+    _invariant: PhantomData<(fn(&'a ()) -> &'a (), *const ())>,
+}
+
+impl<'a> Scope<'a> {
+    /// Allocates a node, makes the member in it, and puts it on the list.
+    ///
+    /// `member` makes itself live as it is initialised; callbacks may come from then on. If it fails
+    /// nothing has joined, and what it had made is dropped.
+    ///
+    /// Errors: `ENOMEM`, or those of `member`.
+    pub(crate) fn join<M: Member + 'a>(&mut self, member: impl PinInit<M, Error>) -> Result<&'a M> {
+        let member = self.join_raw(member)?;
+        // SAFETY: The node is freed by `Members::end` only, and `'a` lasts until that has returned
+        // (requirement of `Members::enter`).
+        Ok(unsafe { &*member.as_ptr() })
+    }
+
+    /// As [`Scope::join`], with a pointer that `container_of` can be applied to.
+    pub(crate) fn join_raw<M: Member + 'a>(
+        &mut self,
+        member: impl PinInit<M, Error>,
+    ) -> Result<NonNull<M>> {
+        let header = Header {
+            previous: Cell::new(self.members.newest.get()),
+            step: Node::<M>::step,
+        };
+        let node = KBox::pin_init(
+            try_pin_init!(Node {
+                header,
+                member <- member,
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The node is not moved until it is freed.
+        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
+        // INVARIANT: The node is pinned, its `KBox` has given it up, and from here on it is the
+        // list's.
+        self.members.newest.set(node.cast_const().cast());
+        // SAFETY: `node` is a live `Node<M>`; no reference is made.
+        Ok(unsafe { NonNull::new_unchecked(&raw mut (*node).member) })
+    }
+}

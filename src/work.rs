@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Work items that cannot run on what is gone.
+//!
+//! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
+//!
+//! A work item is *idle*, *pending*, or *running*; queueing a running one makes it run again. When
+//! the scope has ended it is *gone*: disabled since the beginning of the end (`disable_work()`), so
+//! that queueing refuses, and waited for (`disable_work_sync()`).
+//!
+//! Work is drained before tasklets and interrupts. A body may therefore wait for what only the
+//! device's interrupt brings: the interrupt is still delivered until the body has returned. It must
+//! not wait for what nobody will bring after unbind; a [`WaitQueue`](crate::wait::WaitQueue) of the
+//! scope returns `ENODEV` then.
+
+use crate::{
+    body::Body,
+    scope::{Member, Scope, Step},
+    Scheduled,
+};
+use core::{
+    cell::Cell,
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::{self, NonNull},
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    static_lock_class,
+    sync::atomic::{Atomic, Relaxed},
+    types::Opaque,
+};
+
+/// The part of a work item that handles share.
+///
+/// # Invariants
+///
+/// 1. `work` is initialised, and as long as it has no body it is disabled.
+/// 2. `Step::Kill` disables it once more, which is never undone.
+#[pin_data]
+struct Core {
+    #[pin]
+    work: Opaque<bindings::work_struct>,
+    /// Why the work item is disabled, for [`Work::schedule`] to say. C keeps the count itself.
+    refuses: Atomic<bool>,
+}
+
+// SAFETY: `work` is only used through C functions that may be called on any CPU, and `refuses` is
+// atomic.
+unsafe impl Sync for Core {}
+
+type Callback = unsafe extern "C" fn(*mut bindings::work_struct);
+
+impl Core {
+    /// A work item that runs `callback`, or a disabled one if there is none yet.
+    ///
+    /// # Safety
+    ///
+    /// `callback` may be called with this work item, from the end of initialisation of the member
+    /// until the end of `Step::DrainWork`.
+    unsafe fn new(callback: Option<Callback>) -> impl PinInit<Self, Error> {
+        // One lock class for the work items of all scopes: lockdep follows what work bodies wait for
+        // by class, and no body of a scope waits for a work item.
+        let key = static_lock_class!();
+        try_pin_init!(Self {
+            // SAFETY: The slot is ours, does not move any more, and is not in use yet. Name and key
+            // are static.
+            // INVARIANT: Initialised, and disabled without a body.
+            work <- Opaque::ffi_init(move |slot| unsafe {
+                let name = c"devscope".as_char_ptr();
+                bindings::init_work_with_key(slot, callback, false, name, key.as_ptr());
+                if callback.is_none() {
+                    bindings::disable_work(slot);
+                }
+            }),
+            refuses: Atomic::new(callback.is_none()),
+        })
+    }
+
+    fn step(&self, step: Step) {
+        let work = self.work.get();
+        match step {
+            Step::Kill => {
+                // SAFETY: It reads which work item the current task runs, if any.
+                if ptr::eq(unsafe { bindings::current_work() }, work) {
+                    panic!("devscope: a scope ends inside one of its own work items, for which it would wait for ever");
+                }
+                self.refuses.store(true, Relaxed);
+                // INVARIANT: Never enabled again: `define` is over, as `attach()` is.
+                // SAFETY: The work item is initialised: invariant 1.
+                unsafe { bindings::disable_work(work) };
+            }
+            // SAFETY: The work item is initialised: invariant 1. We are in process context and may
+            // sleep, and not inside this work item: checked in `Kill`.
+            Step::DrainWork => unsafe {
+                bindings::disable_work_sync(work);
+            },
+            _ => {}
+        }
+    }
+}
+
+/// A work item with its body beside it: one allocation.
+#[pin_data]
+#[repr(C)]
+struct Owned<F> {
+    body: Body<F>,
+    #[pin]
+    core: Core,
+}
+
+impl<F: Fn()> Owned<F> {
+    /// # Safety
+    ///
+    /// `work` is that of a live `Owned<F>` whose body has not been dropped.
+    unsafe extern "C" fn run(work: *mut bindings::work_struct) {
+        // SAFETY: The work item was initialised where it stands in an `Owned<F>`, whose body is
+        // dropped only after `DrainWork`, when the work item can no longer run.
+        unsafe {
+            let owned = work.byte_sub(offset_of!(Self, core.work)).cast::<Self>();
+            ((*owned).body.get())()
+        }
+    }
+}
+
+// SAFETY: `disable_work_sync()` returns when the work item is neither pending nor running, and it is
+// never enabled again (kernel-doc in `kernel/workqueue.c`).
+unsafe impl<F: Fn() + Sync> Member for Owned<F> {
+    unsafe fn step(&self, step: Step) {
+        self.core.step(step);
+    }
+
+    unsafe fn drop_body(&self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { self.body.drop_in_place() };
+    }
+}
+
+/// A work item that was declared, and whose body is a member of its own, if it was given.
+#[pin_data]
+struct Declared {
+    body: Cell<*const ()>,
+    #[pin]
+    core: Core,
+}
+
+impl Declared {
+    /// # Safety
+    ///
+    /// `work` is that of a live `Declared` whose `body` points to a `Body<F>` not yet dropped.
+    unsafe extern "C" fn run<F: Fn()>(work: *mut bindings::work_struct) {
+        // SAFETY: As in `Owned::run`; `body` was set by `WorkSlot::define`, for this very `F`.
+        unsafe {
+            let declared = work.byte_sub(offset_of!(Self, core.work)).cast::<Self>();
+            ((*(*declared).body.get().cast::<Body<F>>()).get())()
+        }
+    }
+}
+
+// SAFETY: As for `Owned`.
+unsafe impl Member for Declared {
+    unsafe fn step(&self, step: Step) {
+        self.core.step(step);
+    }
+
+    unsafe fn drop_body(&self) {}
+}
+
+/// The body of a declared work item. Its callback is the `Declared` member's, which drains it.
+struct Given<F>(Body<F>);
+
+// SAFETY: Nothing but the work item calls the body. The work item is a member of the same scope and
+// has been drained by the end of `DrainWork`.
+unsafe impl<F: Fn() + Sync> Member for Given<F> {
+    unsafe fn step(&self, _: Step) {}
+
+    unsafe fn drop_body(&self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { self.0.drop_in_place() };
+    }
+}
+
+/// A handle with which a work item of the scope is queued.
+///
+/// It can be copied into any closure of the scope and into the device side of a file. It cannot
+/// leave the scope: `'a` is the scope's.
+///
+/// # If leaked
+///
+/// Nothing happens. A handle owns nothing, and the scope stops the work whether or not handles to it
+/// remain.
+#[derive(Clone, Copy)]
+pub struct Work<'a>(&'a Core);
+
+impl Work<'_> {
+    /// Queues the work on the system's per-CPU workqueue: `schedule_work()`.
+    ///
+    /// Any context, including hard interrupts. Does not sleep. Refuses while the work item has no
+    /// body yet, and from the moment at which the scope begins to end.
+    #[inline]
+    pub fn schedule(&self) -> Scheduled {
+        // SAFETY: The work item is initialised (invariant 1 of `Core`), and freed only after it was
+        // drained for good. The queue is the system's and exists since boot.
+        let queued = unsafe {
+            bindings::queue_work_on(
+                bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
+                bindings::system_percpu_wq,
+                self.0.work.get(),
+            )
+        };
+        if queued {
+            Scheduled::Queued
+        } else {
+            self.why_not()
+        }
+    }
+
+    /// `queue_work_on()` says "no" both for a pending work item and for a disabled one.
+    #[cold]
+    fn why_not(&self) -> Scheduled {
+        if self.0.refuses.load(Relaxed) {
+            Scheduled::Refused
+        } else {
+            Scheduled::Pending
+        }
+    }
+}
+
+/// The place for the body of a declared work item. Giving the body consumes it.
+///
+/// # If leaked
+///
+/// The work item stays without a body, and its handle refuses.
+#[must_use = "a work item without a body refuses to be queued: call `define()`"]
+pub struct WorkSlot<'a>(NonNull<Declared>, PhantomData<fn(&'a ()) -> &'a ()>);
+
+impl<'a> WorkSlot<'a> {
+    /// Gives the work item its body; from here on its handle queues.
+    ///
+    /// The body's promises are those of [`Scope::work`].
+    ///
+    /// May sleep. Errors: `ENOMEM`; the work item then stays without a body.
+    pub fn define<F>(self, scope: &mut Scope<'a>, body: F) -> Result
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        let given = scope.join(Ok::<_, Error>(Given(Body::new(body))))?;
+        let declared = self.0.as_ptr();
+        // SAFETY:
+        // - The declared member lives until the scope is freed, and the scope still lives: it has
+        //   just been used. The work item is disabled, so no worker reads `func` and `body`, and a
+        //   slot is consumed by this call.
+        // - A worker that reads them later is ordered after us: `enable_work()` and
+        //   `queue_work_on()` both change `data` by atomic operations that return a value, which are
+        //   full barriers.
+        // - `run::<F>` may be called until `DrainWork`: `body` is an `F`, and is dropped after that.
+        // INVARIANT: Enabled with a body, and `attach()` is over before `Kill`.
+        unsafe {
+            (*declared).body.set((&raw const given.0).cast());
+            (*declared).core.refuses.store(false, Relaxed);
+            let work = Opaque::cast_into(&raw const (*declared).core.work);
+            (*work).func = Some(Declared::run::<F>);
+            bindings::enable_work(work);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// Registers a work item.
+    ///
+    /// `body` runs in process context on a worker thread and may sleep. It runs concurrently with
+    /// everything but itself.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    pub fn work<F>(&mut self, body: F) -> Result<Work<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        let owned = self.join(try_pin_init!(Owned {
+            body: Body::new(body),
+            // SAFETY: The work item stands in an `Owned<F>`, whose body is dropped after `DrainWork`.
+            core <- unsafe { Core::new(Some(Owned::<F>::run)) },
+        }))?;
+        Ok(Work(&owned.core))
+    }
+
+    /// Declares a work item whose body comes later, for bodies that need each other's handles.
+    ///
+    /// The handle can be captured at once. Until [`WorkSlot::define`] it refuses.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    pub fn declare_work(&mut self) -> Result<(Work<'a>, WorkSlot<'a>)> {
+        let slot = self.join_raw(try_pin_init!(Declared {
+            body: Cell::new(ptr::null()),
+            // SAFETY: There is no callback.
+            core <- unsafe { Core::new(None) },
+        }))?;
+        // SAFETY: The member lives as long as the scope, as in `Scope::join`.
+        let declared: &'a Declared = unsafe { &*slot.as_ptr() };
+        Ok((Work(&declared.core), WorkSlot(slot, PhantomData)))
+    }
+}
