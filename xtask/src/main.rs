@@ -1,5 +1,67 @@
-//! `cargo xtask`: the project's chores.
+//! `cargo xtask`: what the project does besides compiling.
+//!
+//! `vm` runs a driver on real Linux in a virtual machine, from nothing but a Debian-like system with
+//! Rust; `asan` runs the hosted tests under a sanitizer; `bless` rewrites the UI tests' snapshots;
+//! `ci` is everything that has to pass. Each module is one station of that road, in this order:
+//! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`].
 
-fn main() {
-    println!("usage: cargo xtask <vm | asan | bless | ci>");
+mod boot;
+mod cache;
+mod checks;
+mod command;
+mod cpio;
+mod debian;
+mod guest;
+mod kernel;
+mod module;
+mod paths;
+mod progress;
+mod serial;
+mod source;
+mod tools;
+mod vm;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// devscope's chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run a driver on real Linux, in a virtual machine
+    Vm {
+        #[command(subcommand)]
+        verb: vm::Verb,
+    },
+    /// Run the hosted tests under AddressSanitizer
+    Asan(checks::Asan),
+    /// Rewrite the expected messages of the UI tests
+    Bless,
+    /// Run everything that has to pass: format, lints, tests, the example, real Linux
+    Ci(checks::Ci),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Vm { verb } => vm::run(verb),
+        Chore::Asan(asan) => checks::asan(&asan),
+        Chore::Bless => checks::bless(),
+        Chore::Ci(ci) => checks::ci(&ci),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
 }
