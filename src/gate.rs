@@ -59,6 +59,11 @@ impl Gate {
     /// Called when the last user of a closed gate has left; in the context of whoever that was, or
     /// of an RCU callback.
     ///
+    /// Whoever waits for the gate may free it, and unload this module, as soon as the completion is
+    /// done, while this function is still on its way out. It runs inside an RCU read-side critical
+    /// section (`percpu_ref_put_many()`), and `free_module()` waits for a grace period before it
+    /// frees the module's text.
+    ///
     /// # Safety
     ///
     /// `users` is that of a live `Gate`.

@@ -14,7 +14,7 @@ use kernel::{
     bindings,
     prelude::*,
     static_lock_class,
-    sync::atomic::{Acquire, Atomic, Release},
+    sync::atomic::{Acquire, Atomic, Full, Release},
     types::Opaque,
 };
 
@@ -24,15 +24,50 @@ struct Queue {
     #[pin]
     head: Opaque<bindings::wait_queue_head>,
     closed: Atomic<bool>,
+    /// How often the queue was woken, modulo its range. It lets [`Queue::sleep`] tell that a wake-up
+    /// came after the caller looked at its condition, so the condition need not be looked at while
+    /// the task is already queued and marked as sleeping.
+    wakes: Atomic<i32>,
 }
 
-// SAFETY: `head` is only used through C functions that take its lock, and `closed` is atomic.
+// SAFETY: `head` is only used through C functions that take its lock; the rest is atomic.
 unsafe impl Sync for Queue {}
 
 impl Queue {
     fn wake_all(&self) {
+        // Before waking: a sleeper that is not queued yet sees the count, one that is queued is woken.
+        self.wakes.fetch_add(1, Full);
         // SAFETY: The head is initialised with the member, and stays until `Free`.
         unsafe { bindings::__wake_up(self.head.get(), bindings::TASK_NORMAL, 0, ptr::null_mut()) };
+    }
+
+    /// Sleeps until the queue is woken, unless it was woken since `wakes` was `seen`.
+    ///
+    /// Errors: `ERESTARTSYS` if a signal is pending and the queue has not been woken.
+    fn sleep(&self, seen: i32) -> Result {
+        let head = self.head.get();
+        let mut entry = bindings::wait_queue_entry::default();
+        let entry = &raw mut entry;
+        // SAFETY:
+        // - `entry` stays in place on this stack until `finish_wait()` has taken it off the queue,
+        //   and no code of the driver runs in between, so nothing keeps us from getting there.
+        // - The head is initialised and stays until `Free`, which waits for us: we are inside an
+        //   operation or a work item of its scope, or `attach()`.
+        // - `schedule()` is called in process context: might sleep, as `wait_until` says.
+        unsafe {
+            bindings::init_wait_entry(entry, 0);
+            let interrupted =
+                bindings::prepare_to_wait_event(head, entry, bindings::TASK_INTERRUPTIBLE as c_int);
+            let woken = self.wakes.load(Acquire) != seen;
+            if !woken && interrupted == 0 {
+                bindings::schedule();
+            }
+            bindings::finish_wait(head, entry);
+            if !woken && interrupted != 0 {
+                return Err(ERESTARTSYS);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -67,48 +102,25 @@ pub struct WaitQueue<'a>(&'a Queue);
 impl WaitQueue<'_> {
     /// Sleeps until `condition` holds: `wait_event_interruptible()`.
     ///
-    /// Process context only, and without a lock that the waker needs. `condition` is called several
-    /// times, also while the task is already marked as sleeping, so it must not sleep itself (a
-    /// spinlock or an atomic is fine, a mutex is not). Whoever makes it true calls
-    /// [`WaitQueue::wake_all`] afterwards.
+    /// Process context only, and without a lock that the waker needs. `condition` is called in the
+    /// caller's own context, at least once and again after each wake-up; other than in C it may take
+    /// a mutex. Whoever makes it true calls [`WaitQueue::wake_all`] afterwards.
     ///
     /// Returns `Ok` as soon as the condition holds, even if the queue has been closed meanwhile.
     ///
     /// Errors: `ENODEV` when the scope ends; `ERESTARTSYS` when a signal is pending, for the
     /// operation to return as it is: the kernel then restarts the call or makes it `EINTR`.
     pub fn wait_until(&self, condition: impl Fn() -> bool) -> Result {
-        if condition() {
-            return Ok(());
-        }
-        let head = self.0.head.get();
-        let mut entry = bindings::wait_queue_entry::default();
-        let entry = &raw mut entry;
-        // SAFETY: `entry` stays in place on this stack until `finish_wait()` below has taken it off
-        // the queue.
-        unsafe { bindings::init_wait_entry(entry, 0) };
-        let result = loop {
-            // SAFETY: The head is initialised and stays until `Free`, which waits for us: we are
-            // inside an operation or a work item of its scope.
-            let interrupted = unsafe {
-                bindings::prepare_to_wait_event(head, entry, bindings::TASK_INTERRUPTIBLE as c_int)
-            };
-            // From here on a wake-up is not lost: whoever changes what we look at wakes us after
-            // that, and `prepare_to_wait_event()` has queued us before we look.
+        loop {
+            let seen = self.0.wakes.load(Acquire);
             if condition() {
-                break Ok(());
+                return Ok(());
             }
             if self.0.closed.load(Acquire) {
-                break Err(ENODEV);
+                return Err(ENODEV);
             }
-            if interrupted != 0 {
-                break Err(ERESTARTSYS);
-            }
-            // SAFETY: Process context, and no requirement else.
-            unsafe { bindings::schedule() };
-        };
-        // SAFETY: The pair of `prepare_to_wait_event()`; afterwards nobody points to `entry`.
-        unsafe { bindings::finish_wait(head, entry) };
-        result
+            self.0.sleep(seen)?;
+        }
     }
 
     /// Wakes everybody who sleeps on the queue, to look at their condition again.
@@ -133,6 +145,7 @@ impl<'a> Scope<'a> {
                 bindings::__init_waitqueue_head(slot, name, key.as_ptr());
             }),
             closed: Atomic::new(false),
+            wakes: Atomic::new(0),
         }))?;
         Ok(WaitQueue(queue))
     }

@@ -17,7 +17,7 @@
 //!
 //! The specification is QEMU's `docs/specs/edu.rst`.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 use devscope::{
     file::{File, Kiocb},
