@@ -16,6 +16,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+/// Two CPUs in two sockets: without ACPI the kernel finds CPUs in the BIOS's MP table, and that lists
+/// one for each socket.
+const SMP: &str = "2,sockets=2,cores=1,threads=1";
 /// Without a line for this long, nothing more is expected. The kernel itself reports a task that
 /// hangs after two minutes.
 const SILENCE: Duration = Duration::from_secs(360);
@@ -109,7 +112,7 @@ impl Machine<'_> {
         // `loglevel=7` lets everything but debug messages through: some reports are mere warnings.
         // The stall detectors are patient, since the host may be busy with something else.
         let append = format!(
-            "console=ttyS0 loglevel=7 panic=-1 acpi=off kunit.enable=0 printk.devkmsg=on \
+            "console=ttyS0 loglevel=7 printk.time=1 panic=-1 acpi=off kunit.enable=0 printk.devkmsg=on \
              watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
             self.words
         );
@@ -124,7 +127,7 @@ impl Machine<'_> {
                 "-cpu",
                 "max",
             ])
-            .args(["-smp", "2", "-m", "1G", "-no-reboot", "-net", "none"])
+            .args(["-smp", SMP, "-m", "1G", "-no-reboot", "-net", "none"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-device", "edu", "-append", &append, "-kernel"])
             .arg(self.kernel)

@@ -99,8 +99,9 @@ fn kbuild(name: &str) -> String {
          {name}-y := {driver} src/lib.o linux/helpers.o\n\
          \n\
          # One module, two crates: devscope, and the driver that uses it.\n\
-         RUSTFLAGS_src/lib.o := --crate-name devscope --emit=metadata=$(obj)/libdevscope.rmeta\n\
-         RUSTFLAGS_{driver} := --crate-name {name} --extern devscope=$(obj)/libdevscope.rmeta\n\
+         # `-A`: Kbuild says `no_std` as well as the crates, which need it elsewhere.\n\
+         RUSTFLAGS_src/lib.o := -Aunused_attributes --crate-name devscope --emit=metadata=$(obj)/libdevscope.rmeta\n\
+         RUSTFLAGS_{driver} := -Aunused_attributes --crate-name {name} --extern devscope=$(obj)/libdevscope.rmeta\n\
          $(obj)/{driver}: $(obj)/src/lib.o\n"
     )
 }
