@@ -45,6 +45,7 @@ pub mod platform;
 pub mod prelude;
 pub mod print;
 pub mod ptr;
+pub mod revocable;
 pub mod str;
 pub mod sync;
 pub mod task;

@@ -6,11 +6,11 @@
 use crate::{
     bindings,
     error::{Error, Result},
-    ffi::c_void,
+    ffi::c_int,
     str::CStr,
     types::Opaque,
 };
-use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use pinned_init::PinInit;
 
 /// A module that is made and then moved into place.
@@ -94,33 +94,42 @@ impl ModuleStatic {
     }
 }
 
-/// For `module!`: `ModuleInfo::module`.
+/// For `module!`: the module itself, pinned on the heap while it is loaded.
 #[doc(hidden)]
-pub fn hosted_module<M: ModuleMetadata>() -> *mut bindings::module {
-    M::THIS_MODULE.as_ptr()
+pub struct ModulePlace<M> {
+    module: AtomicPtr<M>,
 }
 
-/// For `module!`: `ModuleInfo::init`.
-#[doc(hidden)]
-pub fn hosted_init<M>(path: &'static str) -> Result<*mut c_void>
-where
-    M: ModuleMetadata + InPlaceModule,
-{
-    crate::print::register(path, M::NAME);
-    let mut slot = Box::<MaybeUninit<M>>::new_uninit();
-    let init = M::init(this_module::<M>());
-    // SAFETY: The slot does not move until `hosted_exit`, and is only freed after an error.
-    unsafe { init.__pinned_init(slot.as_mut_ptr().cast())? };
-    Ok(Box::into_raw(slot).cast())
-}
+impl<M: ModuleMetadata + InPlaceModule> ModulePlace<M> {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self {
+            module: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
 
-/// For `module!`: `ModuleInfo::exit`.
-///
-/// # Safety
-///
-/// `module` comes from [`hosted_init`] of the same module, and is used no more.
-#[doc(hidden)]
-pub unsafe fn hosted_exit<M: ModuleMetadata + InPlaceModule>(module: *mut c_void) {
-    // SAFETY: An initialised `M` in a `Box`: asked of the caller.
-    drop(unsafe { Box::from_raw(module.cast::<M>()) });
+    /// Makes the module. `path` is the Rust module that it is in.
+    pub fn init(&self, path: &'static str) -> c_int {
+        crate::print::register(path, M::NAME);
+        let mut slot = Box::<M>::new_uninit();
+        let init = M::init(this_module::<M>());
+        // SAFETY: The slot does not move until `exit`, and is only freed after an error.
+        if let Err(error) = unsafe { init.__pinned_init(slot.as_mut_ptr()) } {
+            return error.to_errno();
+        }
+        // An earlier one may be there: a run that found a bug is abandoned, not unloaded.
+        self.module.store(Box::into_raw(slot).cast(), Relaxed);
+        0
+    }
+
+    /// Drops the module.
+    ///
+    /// # Safety
+    ///
+    /// `init` has returned 0, and `exit` was not called since.
+    pub unsafe fn exit(&self) {
+        let module = self.module.swap(core::ptr::null_mut(), Relaxed);
+        // SAFETY: An initialised `M` in a `Box`: asked of the caller.
+        drop(unsafe { Box::from_raw(module) });
+    }
 }

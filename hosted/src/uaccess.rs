@@ -188,7 +188,7 @@ impl UserSliceReader {
     }
 
     /// Reads a C string, cut off if the buffer is too small.
-    pub fn strcpy_into_buf<'buf>(self, buf: &'buf mut [u8]) -> Result<&'buf CStr> {
+    pub fn strcpy_into_buf(self, buf: &mut [u8]) -> Result<&CStr> {
         if buf.is_empty() {
             return Err(EINVAL);
         }

@@ -84,6 +84,7 @@ fn ascii(text: LitStr) -> Result<LitCStr> {
 
 pub(crate) fn expand(module: &Module) -> TokenStream {
     let Module { ty, name } = module;
+    let text = name.value().into_string().unwrap_or_default();
     quote! {
         #[allow(dead_code)]
         type LocalModule = #ty;
@@ -100,12 +101,28 @@ pub(crate) fn expand(module: &Module) -> TokenStream {
         }
 
         /// What `Machine::load()` takes.
-        pub static MODULE: ::kernel::hosted::ModuleInfo = ::kernel::hosted::ModuleInfo {
-            name: #name,
-            path: ::core::module_path!(),
-            module: ::kernel::module::hosted_module::<#ty>,
-            init: || ::kernel::module::hosted_init::<#ty>(::core::module_path!()),
-            exit: ::kernel::module::hosted_exit::<#ty>,
+        #[allow(unsafe_code)]
+        pub static MODULE: ::kernel::hosted::ModuleInfo = {
+            static PLACE: ::kernel::module::ModulePlace<#ty> = ::kernel::module::ModulePlace::new();
+
+            unsafe extern "C" fn init() -> ::kernel::ffi::c_int {
+                PLACE.init(::core::module_path!())
+            }
+
+            unsafe extern "C" fn exit() {
+                // SAFETY: Called once after `init` succeeded, as `ModuleInfo::new` is told.
+                unsafe { PLACE.exit() }
+            }
+
+            // SAFETY: `init` makes the module, as often as wanted, and `exit` drops it.
+            unsafe {
+                ::kernel::hosted::ModuleInfo::new(
+                    #text,
+                    <#ty as ::kernel::ModuleMetadata>::THIS_MODULE.as_ptr(),
+                    init,
+                    exit,
+                )
+            }
         };
     }
 }
