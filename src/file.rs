@@ -53,7 +53,11 @@ use kernel::{
 pub trait File: Send + Sync + Sized + 'static {
     /// What an operation may use while the device is bound: usually a structure of `&'a Data` and
     /// some handles.
-    type Device<'a>: Send + Sync;
+    ///
+    /// It lives for `'a`, the time of the scope, so it borrows nothing that ends earlier. (The bound
+    /// says what `Self: 'static` implies already, but for a bug of rustc: a closure's lifetime does
+    /// not cover its signature, so a type could hide a borrow there.)
+    type Device<'a>: Send + Sync + 'a;
 
     /// A program opens the node.
     ///

@@ -39,7 +39,8 @@ pub trait Driver: 'static {
     /// What is passive: mappings, vectors, locks, buffers, counters. It lives in one place while the
     /// device is bound (`'bound`), and may borrow the device for that time.
     ///
-    /// `Sync`, because handlers on all CPUs share it.
+    /// `Sync`, because handlers on all CPUs share it. The bound also keeps the core context out: a
+    /// `Device<Core<'_>>` is not `Sync`, so no borrow of one can be kept here for a handler to find.
     type Data<'bound>: Send + Sync + 'bound;
 
     /// The devices that this driver is for.
