@@ -356,7 +356,7 @@ impl<'a> Scope<'a> {
     /// May sleep. Errors: `ENOMEM`; `EBUSY` if no minor is left; `EEXIST` if there is a device of
     /// this name already (`misc_register()` in `drivers/char/misc.c`).
     pub fn misc_device<F: File>(&mut self, name: &'static CStr, device: F::Device<'a>) -> Result {
-        self.join(try_pin_init!(Node::<'a, F> {
+        self.join::<Node<'a, F>>(try_pin_init!(Node {
             gate: Body::new(Gate::new()?),
             device: Body::new(device),
             // SAFETY: The slot is ours and does not move any more; the rest of the node is there.

@@ -53,7 +53,10 @@ impl<F: Fn() -> IrqReturn + Sync> Handler for Trampoline<F> {
 
 /// An interrupt handler as a member of a scope.
 #[pin_data]
-struct Irq<'a, F: Fn() -> IrqReturn + Sync> {
+struct Irq<'a, F>
+where
+    F: Fn() -> IrqReturn + Sync,
+{
     handler: Body<F>,
     /// Dropped in `Step::DrainIrqs`.
     #[pin]

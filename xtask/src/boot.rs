@@ -6,7 +6,7 @@
 
 use crate::command::lines;
 use crate::progress::{clock, Step};
-use crate::serial::{first_report, report_in, said_by_guest, Account};
+use crate::serial::{first_report, is_dump, report_in, said_by_guest, Account};
 use crate::tools::QEMU;
 use anyhow::{bail, Context, Result};
 use std::fs::File;
@@ -145,9 +145,14 @@ impl Machine<'_> {
     fn judge(&self, said: &[String], account: &Account, end: &End) -> Result<()> {
         let log = self.log.display();
         if let Some(report) = first_report(said) {
+            let report: Vec<_> = report
+                .iter()
+                .filter(|line| !is_dump(line))
+                .cloned()
+                .collect();
             bail!(
                 "the kernel reported:\n{}\n  serial log: {log}",
-                indented(report)
+                indented(&report)
             );
         }
         let tail = indented(&said[said.len().saturating_sub(TAIL)..]);

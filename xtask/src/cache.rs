@@ -158,7 +158,7 @@ pub fn lock(path: &Path, step: &mut Step) -> Result<Lock> {
     let file =
         File::create(path).with_context(|| format!("cannot create the lock {}", path.display()))?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        step.say("waiting for another run that makes the same thing");
+        step.note("waiting for another run that uses the same thing");
         file.lock()?;
     }
     Ok(Lock { _file: file })

@@ -1,10 +1,12 @@
 //! The checks that need no virtual machine, and the list of all of them.
 
 use crate::paths;
+use crate::progress::clock;
 use anyhow::{bail, Context, Result};
 use clap::Args;
 use serde_json::Value;
 use std::process::Command;
+use std::time::Instant;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The test target of package devscope that compiles programs and compares messages.
@@ -87,40 +89,35 @@ pub fn bless() -> Result<()> {
     Ok(())
 }
 
+/// Everything that has to pass. What fails does not keep the rest from being looked at.
+const CHECKS: &[&str] = &[
+    "cargo fmt --all --check",
+    "cargo clippy --workspace --all-targets -- -D warnings",
+    "cargo test --workspace",
+    "cargo run --example edu",
+];
+const REAL_CHECKS: &[&str] = &["cargo xtask vm build", "cargo xtask vm run edu"];
+
 pub fn ci(ci: &Ci) -> Result<()> {
-    let repository = paths::repository();
-    run(
-        "cargo fmt --check",
-        cargo().args(["fmt", "--all", "--check"]),
-    )?;
-    run(
-        "cargo clippy",
-        cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )?;
-    run(
-        "cargo test --workspace",
-        cargo().args(["test", "--workspace"]),
-    )?;
-    if repository.join("examples/edu/driver.rs").is_file() {
-        run(
-            "cargo run --example edu",
-            cargo().args(["run", "--example", "edu"]),
-        )?;
-    }
+    let mut checks = CHECKS.to_vec();
     if !ci.no_vm {
-        run(
-            "cargo xtask vm run edu",
-            cargo().args(["xtask", "vm", "run", "edu", "--yes"]),
-        )?;
+        checks.extend(REAL_CHECKS);
     }
-    println!("\nall checks passed");
+    let mut took = Vec::new();
+    let mut failed = Vec::new();
+    for check in checks {
+        let started = Instant::now();
+        if let Err(error) = run(check, cargo().args(check.split(' ').skip(1))) {
+            println!("{error}");
+            failed.push(check);
+        }
+        took.push(format!("  {:>7}  {check}", clock(started.elapsed())));
+    }
+    println!("\n{}", took.join("\n"));
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join("; "));
+    }
+    println!("all passed");
     Ok(())
 }
 

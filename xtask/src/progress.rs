@@ -43,6 +43,18 @@ impl Step {
         }
     }
 
+    /// A step too small for a line of its own.
+    pub fn quiet() -> Self {
+        let now = Instant::now();
+        Self {
+            name: String::new(),
+            started: now,
+            spoke: now,
+            message: String::new(),
+            bar: None,
+        }
+    }
+
     /// A sign of life.
     pub fn say(&mut self, message: impl Into<String>) {
         self.message = message.into();
@@ -54,7 +66,7 @@ impl Step {
 
     /// To be called now and then, also when there is nothing new to say.
     pub fn tick(&mut self) {
-        if self.bar.is_none() && self.spoke.elapsed() >= QUIET {
+        if self.bar.is_none() && !self.name.is_empty() && self.spoke.elapsed() >= QUIET {
             self.spoke = Instant::now();
             eprintln!(
                 "  ... {} [{}] {}",

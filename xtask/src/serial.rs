@@ -58,6 +58,16 @@ pub fn report_in(line: &str) -> Option<&'static str> {
         .copied()
 }
 
+/// Whether a line of a report is for a debugger rather than for a reader: contents of registers.
+pub fn is_dump(line: &str) -> bool {
+    const DUMPS: &[&str] = &[
+        "Code:", "RSP:", "RAX:", "RDX:", "RBP:", "R10:", "R13:", "FS:", "CS:", "CR2:", "PKRU:",
+        "DR0:", "DR3:",
+    ];
+    let text = after_time(line).trim_start();
+    DUMPS.iter().any(|dump| text.starts_with(dump))
+}
+
 /// The first report in a log, with the lines after it that explain it.
 pub fn first_report(lines: &[String]) -> Option<&[String]> {
     let at = lines.iter().position(|line| report_in(line).is_some())?;
@@ -181,6 +191,18 @@ mod tests {
              [    3.0] later\n");
         assert_eq!(first_report(&lines), Some(&lines[1..5]));
         assert_eq!(first_report(&lines[..1]), None);
+    }
+
+    #[test]
+    fn registers_are_dumps_and_frames_are_not() {
+        assert!(is_dump(
+            "[    7.2] RAX: ff11000004a68c07 RBX: ff11000004a68c20"
+        ));
+        assert!(is_dump("[    7.2] Code: 89 e7 e8 62 <67> 48 0f"));
+        assert!(!is_dump(
+            "[    7.2] RIP: 0010:percpu_ref_switch_to_atomic_rcu+0x1b1/0x210"
+        ));
+        assert!(!is_dump("[    7.2]  rcu_core+0x5cb/0xa60"));
     }
 
     #[test]

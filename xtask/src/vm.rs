@@ -13,10 +13,15 @@ use clap::{Args, Subcommand};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The drivers that the guest's program knows how to use.
+const RUNNABLE: [&str; 1] = ["edu"];
+
 #[derive(Subcommand)]
 pub enum Verb {
     /// Prepare everything that is slow: programs, the kernel's source, the kernel
     Prepare(Prepare),
+    /// Prepare, then build every driver of `examples/` as a kernel module
+    Build(Prepare),
     /// Prepare, then build a driver of `examples/`, and run it in a virtual machine
     Run(Run),
 }
@@ -37,6 +42,7 @@ pub struct Prepare {
 #[derive(Args)]
 pub struct Run {
     /// The driver: `edu` is `examples/edu/driver.rs`
+    #[arg(value_parser = RUNNABLE)]
     driver: String,
     /// How often the driver is taken away while everything is in use
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,43 +67,52 @@ impl Prepare {
 pub fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Prepare(how) => prepare(&how).map(drop),
+        Verb::Build(how) => build(&how),
         Verb::Run(run) => drive(&run),
     }
+}
+
+fn build(how: &Prepare) -> Result<()> {
+    let repository = paths::repository();
+    let ready = prepare(how)?;
+    for name in drivers(&repository)? {
+        let dir = paths::target().join("vm").join(&name);
+        let _lock = cache::lock(&dir.join("lock"), &mut Step::quiet())?;
+        ready.module(&repository, &name, &dir)?;
+    }
+    Ok(())
+}
+
+/// The examples that have a driver for both worlds.
+fn drivers(repository: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(repository.join("examples"))? {
+        let entry = entry?;
+        if entry.path().join("driver.rs").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn drive(run: &Run) -> Result<()> {
     let repository = paths::repository();
     let name = run.driver.as_str();
-    if !repository
-        .join("examples")
-        .join(name)
-        .join("driver.rs")
-        .is_file()
-    {
-        bail!("there is no driver to run: examples/{name}/driver.rs");
-    }
     if run.kvm && !Path::new("/dev/kvm").exists() {
         bail!("--kvm was given, and this machine has no /dev/kvm\n  without --kvm, QEMU emulates: slower, and it works anywhere");
     }
     let dir = paths::target().join("vm").join(name);
     fs::create_dir_all(&dir)?;
 
-    let mut step = Step::start("lock");
-    let _lock = cache::lock(&dir.join("lock"), &mut step)?;
-    step.done("");
-    let (tools, source, kernel) = prepare(&run.how)?;
-
-    let mut step = Step::start(format!("{name}.ko"));
-    let module = module::build(&repository, &tools, &source, &kernel, name, &dir, &mut step)?;
-    step.done(&match module.warnings {
-        0 => String::new(),
-        n => format!("{n} warnings, see {}", module.log.display()),
-    });
+    let _lock = cache::lock(&dir.join("lock"), &mut Step::quiet())?;
+    let ready = prepare(&run.how)?;
+    let module = ready.module(&repository, name, &dir)?;
 
     let mut step = Step::start("guest");
     let program = guest::program(&repository, &dir, &mut step)?;
     let initramfs = dir.join("initramfs");
-    guest::file_system(&repository, &program, &module.file, name, &initramfs)?;
+    guest::file_system(&repository, &program, &module, name, &initramfs)?;
     step.done("");
 
     let accelerator = if run.kvm {
@@ -106,7 +121,7 @@ fn drive(run: &Run) -> Result<()> {
         Accelerator::Tcg
     };
     let machine = Machine {
-        kernel: &kernel.image(),
+        kernel: &ready.kernel.image(),
         initramfs: &initramfs,
         accelerator,
         words: &format!("DRIVER={name} CYCLES={}", run.cycles),
@@ -154,13 +169,38 @@ fn summary(name: &str, accelerator: Accelerator, cycles: u32, account: &Account)
     ))
 }
 
-fn prepare(how: &Prepare) -> Result<(Tools, Source, Kernel)> {
+/// Everything that a module is built with.
+struct Ready {
+    tools: Tools,
+    source: Source,
+    kernel: Kernel,
+}
+
+fn prepare(how: &Prepare) -> Result<Ready> {
     let cache = Cache::open()?;
     let tools = Tools::prepare(&cache, how.install())?;
     let source = Source::prepare(&cache, &tools, how.linux.as_deref())?;
     let fragment = paths::repository().join("linux/kernel.config");
     let kernel = Kernel::prepare(&cache, &tools, &source, &fragment)?;
-    Ok((tools, source, kernel))
+    Ok(Ready {
+        tools,
+        source,
+        kernel,
+    })
+}
+
+impl Ready {
+    /// Builds a driver's module in `dir`, and returns it.
+    fn module(&self, repository: &Path, name: &str, dir: &Path) -> Result<PathBuf> {
+        let mut step = Step::start(format!("{name}.ko"));
+        let (tools, source, kernel) = (&self.tools, &self.source, &self.kernel);
+        let module = module::build(repository, tools, source, kernel, name, dir, &mut step)?;
+        step.done(&match module.warnings {
+            0 => String::new(),
+            n => format!("{n} warnings, see {}", module.log.display()),
+        });
+        Ok(module.file)
+    }
 }
 
 #[cfg(test)]
