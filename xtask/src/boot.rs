@@ -6,7 +6,7 @@
 
 use crate::command::lines;
 use crate::progress::{clock, Step};
-use crate::serial::{first_report, is_dump, report_in, said_by_guest, Account};
+use crate::serial::{first_report, is_dump, readable, report_in, said_by_guest, Account};
 use crate::tools::QEMU;
 use anyhow::{bail, Context, Result};
 use std::fs::File;
@@ -148,7 +148,7 @@ impl Machine<'_> {
             let report: Vec<_> = report
                 .iter()
                 .filter(|line| !is_dump(line))
-                .cloned()
+                .map(|line| readable(line))
                 .collect();
             bail!(
                 "the kernel reported:\n{}\n  serial log: {log}",

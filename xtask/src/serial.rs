@@ -68,6 +68,21 @@ pub fn is_dump(line: &str) -> bool {
     DUMPS.iter().any(|dump| text.starts_with(dump))
 }
 
+/// A line with the names of Rust functions as they are written.
+pub fn readable(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
+    let mut rest = line;
+    while let Some(at) = rest.find("_R") {
+        let (before, name) = rest.split_at(at);
+        let (name, after) = name.split_at(name.find(|c| !is_name(c)).unwrap_or(name.len()));
+        text.push_str(before);
+        text.push_str(&format!("{:#}", rustc_demangle::demangle(name)));
+        rest = after;
+    }
+    text + rest
+}
+
 /// The first report in a log, with the lines after it that explain it.
 pub fn first_report(lines: &[String]) -> Option<&[String]> {
     let at = lines.iter().position(|line| report_in(line).is_some())?;
@@ -203,6 +218,21 @@ mod tests {
             "[    7.2] RIP: 0010:percpu_ref_switch_to_atomic_rcu+0x1b1/0x210"
         ));
         assert!(!is_dump("[    7.2]  rcu_core+0x5cb/0xa60"));
+    }
+
+    #[test]
+    fn rust_names_are_readable() {
+        let line =
+            "[    7.4]  _RNvMs0_NtCs9f3RnMJPpcu_8devscope5scopeNtB5_7Members3end+0xbc/0x111 [edu]";
+        let text = readable(line);
+        assert!(
+            text.contains("devscope::scope::Members>::end+0xbc/0x111 [edu]"),
+            "{text}"
+        );
+        assert_eq!(
+            readable("[    7.4]  rcu_core+0x5cb"),
+            "[    7.4]  rcu_core+0x5cb"
+        );
     }
 
     #[test]
