@@ -32,6 +32,7 @@ mod misc;
 mod module;
 mod pci;
 mod platform;
+mod refcount;
 mod report;
 mod softirq;
 mod table;
@@ -68,6 +69,7 @@ pub(crate) mod functions {
     pub use super::module::*;
     pub use super::pci::*;
     pub use super::platform::*;
+    pub use super::refcount::*;
     pub use super::softirq::*;
     pub use super::wait::*;
     pub use super::workqueue::*;
@@ -161,11 +163,17 @@ impl Machine {
 
     /// A line that belongs to no device.
     pub fn irq_line(&self, name: &str, level: bool) -> IrqLine {
-        IrqLine { irq: world(|w| w.irqs.new_line(name, level)) }
+        IrqLine {
+            irq: world(|w| w.irqs.new_line(name, level)),
+        }
     }
 
     /// Start a user program.
-    pub fn spawn<T: 'static>(&self, name: &str, program: impl FnOnce() -> T + 'static) -> Program<T> {
+    pub fn spawn<T: 'static>(
+        &self,
+        name: &str,
+        program: impl FnOnce() -> T + 'static,
+    ) -> Program<T> {
         let result = Rc::new(RefCell::new(None));
         let slot = result.clone();
         let task = machine::spawn(name.into(), TaskKind::Process, None, move || {
@@ -199,7 +207,9 @@ impl Machine {
 
     /// What there is now.
     pub fn ledger(&self) -> LedgerSummary {
-        world(|w| LedgerSummary { live: w.ledger.live() })
+        world(|w| LedgerSummary {
+            live: w.ledger.live(),
+        })
     }
 
     /// Let everyone else run, until nobody has anything to do.
@@ -276,7 +286,11 @@ pub struct LedgerSummary {
 impl LedgerSummary {
     /// How many allocations of this kind there are.
     pub fn count(&self, label: &str) -> usize {
-        self.live.iter().filter(|(kind, ..)| *kind == label).map(|(_, count, _)| count).sum()
+        self.live
+            .iter()
+            .filter(|(kind, ..)| *kind == label)
+            .map(|(_, count, _)| count)
+            .sum()
     }
 }
 
@@ -322,7 +336,13 @@ pub fn log(line: String) {
 #[track_caller]
 pub fn report(kind: Kind, message: String) -> ! {
     let place = Location::caller();
-    world(|w| w.fail(kind, message, &[format!("called      {}", machine::at(place))]))
+    world(|w| {
+        w.fail(
+            kind,
+            message,
+            &[format!("called      {}", machine::at(place))],
+        )
+    })
 }
 
 /// `BUG()`
@@ -339,7 +359,6 @@ pub(crate) fn bug() -> ! {
 ///
 /// As for `tasklet_schedule()`.
 #[no_mangle]
-#[track_caller]
 pub unsafe extern "C" fn devscope_tasklet_schedule(t: *mut crate::bindings::tasklet_struct) {
     // SAFETY: the caller's promise is passed on.
     unsafe { softirq::tasklet_schedule(t) }

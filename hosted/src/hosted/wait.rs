@@ -1,0 +1,899 @@
+//! Waiting: wait queues, completions, sleeping, reference counts that someone waits for.
+
+#![allow(
+    missing_docs,
+    clippy::missing_safety_doc,
+    reason = "the contracts are C's"
+)]
+
+use super::machine::{
+    at, block, preempt, sleep_ns, spawn, step, try_world, world, Key, Place, State, Task, TaskKind,
+    Why, World,
+};
+use super::report::Kind;
+use super::table::Table;
+use super::{cname, nobody};
+use crate::bindings::{
+    bool_, completion, gfp_t, lock_class_key, percpu_ref, percpu_ref_func_t, task_struct,
+    wait_queue_entry, wait_queue_head, ERESTARTSYS, PERCPU_REF_INIT_DEAD, TASK_INTERRUPTIBLE,
+    TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE,
+};
+use crate::ffi;
+use std::ops::Range;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// Between `prepare_to_wait_event` and `schedule`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    interruptible: bool,
+    queue: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiter {
+    task: usize,
+    entry: usize,
+    exclusive: bool,
+}
+
+#[derive(Debug)]
+struct Queue {
+    name: Rc<str>,
+    place: Place,
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Completion {
+    place: Place,
+    waiting: u32,
+}
+
+#[derive(Debug)]
+struct Ref {
+    place: Place,
+    count: u64,
+    live: bool,
+    release: percpu_ref_func_t,
+}
+
+#[derive(Default, Debug)]
+pub(crate) struct Waits {
+    queues: Table<Queue>,
+    completions: Table<Completion>,
+    refs: Table<Ref>,
+}
+
+impl Waits {
+    pub(crate) fn active_in(
+        &self,
+        range: &Range<usize>,
+        tasks: &[Task],
+    ) -> Option<(String, Vec<String>)> {
+        let queue = self.queues.in_range(range).find_map(|(_, queue)| {
+            let waiter = queue.waiters.first()?;
+            Some((
+                format!(
+                    "wait queue {}, on which {} waits,",
+                    queue.name, tasks[waiter.task].name
+                ),
+                vec![format!("set up      {}", at(queue.place))],
+            ))
+        });
+        let completion = || {
+            self.completions
+                .in_range(range)
+                .find_map(|(_, completion)| {
+                    (completion.waiting > 0).then(|| {
+                        (
+                            "a completion that is waited for".to_string(),
+                            vec![format!("set up      {}", at(completion.place))],
+                        )
+                    })
+                })
+        };
+        let reference = || {
+            self.refs.in_range(range).next().map(|(_, reference)| {
+                (
+                    "a percpu_ref that was not exited".to_string(),
+                    vec![format!("set up      {}", at(reference.place))],
+                )
+            })
+        };
+        queue.or_else(completion).or_else(reference)
+    }
+
+    pub(crate) fn forget_in(&mut self, range: &Range<usize>) {
+        self.queues.remove_range(range);
+        self.completions.remove_range(range);
+    }
+
+    /// References that were never exited, for the report about what was left.
+    pub(crate) fn left(&self) -> Vec<String> {
+        self.refs
+            .iter()
+            .map(|(_, r)| format!("set up      {}  percpu_ref", at(r.place)))
+            .collect()
+    }
+
+    fn queue(&mut self, head: usize, place: Place) -> &mut Queue {
+        self.queues.get_or_insert_with(head, || Queue {
+            name: "wait queue".into(),
+            place,
+            waiters: Vec::new(),
+        })
+    }
+}
+
+// ---- Wait queues ----
+
+#[track_caller]
+pub unsafe fn __init_waitqueue_head(
+    wq_head: *mut wait_queue_head,
+    name: *const ffi::c_char,
+    _key: *mut lock_class_key,
+) {
+    let place = Location::caller();
+    let name = cname(name, "wait queue");
+    try_world(|w| {
+        w.check(
+            wq_head as usize,
+            size_of::<wait_queue_head>(),
+            "a wait queue",
+            place,
+        );
+        w.waits.queues.set(
+            wq_head as usize,
+            Queue {
+                name,
+                place,
+                waiters: Vec::new(),
+            },
+        );
+    });
+}
+
+pub unsafe fn init_wait_entry(wq_entry: *mut wait_queue_entry, flags: ffi::c_int) {
+    let new = wait_queue_entry {
+        flags: flags as ffi::c_uint,
+        ..Default::default()
+    };
+    // SAFETY: the caller gives an entry's memory.
+    unsafe { wq_entry.write(new) };
+}
+
+pub unsafe fn init_wait(wq_entry: *mut wait_queue_entry) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { init_wait_entry(wq_entry, 0) }
+}
+
+/// Queue the task and say that it is about to sleep. Returns whether a signal prevents that.
+#[track_caller]
+fn prepare(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+    state: ffi::c_int,
+    exclusive: bool,
+    place: Place,
+) -> (bool, bool) {
+    preempt();
+    world(|w| {
+        w.check(
+            wq_head as usize,
+            size_of::<wait_queue_head>(),
+            "a wait queue",
+            place,
+        );
+        let interruptible = state as u32 & TASK_INTERRUPTIBLE != 0;
+        let me = w.current;
+        let signal = interruptible && w.me().signal;
+        let queue = w.waits.queue(wq_head as usize, place);
+        let first = queue.waiters.is_empty();
+        let queued = queue
+            .waiters
+            .iter()
+            .any(|waiter| waiter.entry == wq_entry as usize);
+        if signal {
+            // As in Linux: not queued any more, so that no exclusive wake-up is lost.
+            queue
+                .waiters
+                .retain(|waiter| waiter.entry != wq_entry as usize);
+            return (true, first);
+        }
+        if !queued {
+            let waiter = Waiter {
+                task: me,
+                entry: wq_entry as usize,
+                exclusive,
+            };
+            match exclusive {
+                true => queue.waiters.push(waiter),
+                false => queue.waiters.insert(0, waiter),
+            }
+        }
+        w.me().prepared = Some(Prepared {
+            interruptible,
+            queue: wq_head as usize,
+        });
+        w.me().woken = false;
+        (false, first)
+    })
+}
+
+#[track_caller]
+pub unsafe fn prepare_to_wait_event(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+    state: ffi::c_int,
+) -> ffi::c_long {
+    // SAFETY: the caller gives an initialised entry.
+    let exclusive = unsafe { (*wq_entry).flags } & WQ_FLAG_EXCLUSIVE != 0;
+    match prepare(wq_head, wq_entry, state, exclusive, Location::caller()) {
+        (true, _) => -(ERESTARTSYS as ffi::c_long),
+        (false, _) => 0,
+    }
+}
+
+#[track_caller]
+pub unsafe fn prepare_to_wait(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+    state: ffi::c_int,
+) {
+    // SAFETY: the caller gives an initialised entry.
+    unsafe { (*wq_entry).flags &= !WQ_FLAG_EXCLUSIVE };
+    prepare_ignoring_signals(wq_head, wq_entry, state, false, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn prepare_to_wait_exclusive(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+    state: ffi::c_int,
+) -> bool_ {
+    // SAFETY: the caller gives an initialised entry.
+    unsafe { (*wq_entry).flags |= WQ_FLAG_EXCLUSIVE };
+    prepare_ignoring_signals(wq_head, wq_entry, state, true, Location::caller())
+}
+
+/// `prepare_to_wait` itself does not look for signals: `schedule` returns at once if there is one.
+#[track_caller]
+fn prepare_ignoring_signals(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+    state: ffi::c_int,
+    exclusive: bool,
+    place: Place,
+) -> bool {
+    let (_, first) = prepare(
+        wq_head,
+        wq_entry,
+        TASK_UNINTERRUPTIBLE as ffi::c_int,
+        exclusive,
+        place,
+    );
+    let interruptible = state as u32 & TASK_INTERRUPTIBLE != 0;
+    world(|w| {
+        w.me().prepared = Some(Prepared {
+            interruptible,
+            queue: wq_head as usize,
+        })
+    });
+    first
+}
+
+#[track_caller]
+pub unsafe fn finish_wait(wq_head: *mut wait_queue_head, wq_entry: *mut wait_queue_entry) {
+    let place = Location::caller();
+    world(|w| {
+        w.me().prepared = None;
+        let entry = wq_entry as usize;
+        // An entry that a wake-up took off the queue does not touch the queue again.
+        let queued = w
+            .waits
+            .queues
+            .get(wq_head as usize)
+            .is_some_and(|queue| queue.waiters.iter().any(|waiter| waiter.entry == entry));
+        if queued {
+            w.check(
+                wq_head as usize,
+                size_of::<wait_queue_head>(),
+                "a wait queue",
+                place,
+            );
+            w.waits
+                .queue(wq_head as usize, place)
+                .waiters
+                .retain(|waiter| waiter.entry != entry);
+        } else if let Some(mut facts) = w.freed_facts(wq_head as usize) {
+            facts.push(format!("used        {}", at(place)));
+            w.fail(
+                Kind::UseAfterFree,
+                "a wait queue in freed memory".into(),
+                &facts,
+            );
+        }
+    });
+    preempt();
+}
+
+/// Sleep, if the task has prepared to and was not woken since.
+#[track_caller]
+fn sleep_prepared(deadline: Option<u64>, place: Place) {
+    let state = world(|w| {
+        w.might_sleep("schedule", place);
+        let Some(prepared) = w.me().prepared else {
+            return None;
+        };
+        let signal = prepared.interruptible && w.me().signal;
+        if std::mem::take(&mut w.me().woken) || signal {
+            w.me().prepared = None;
+            return None;
+        }
+        let name = w
+            .waits
+            .queues
+            .get(prepared.queue)
+            .map(|queue| queue.name.clone());
+        let object = match name {
+            Some(name) => format!("wait queue {name}").into(),
+            None => "to be woken".into(),
+        };
+        Some(State::Blocked {
+            key: Key::Time,
+            why: Why::waits(object),
+            deadline,
+            place: Some(place),
+        })
+    });
+    match state {
+        Some(state) => {
+            block(state);
+            world(|w| {
+                w.me().prepared = None;
+                w.me().woken = false;
+            });
+        }
+        None => preempt(),
+    }
+}
+
+#[track_caller]
+pub unsafe fn schedule() {
+    sleep_prepared(None, Location::caller());
+}
+
+/// A jiffy is four milliseconds here (`CONFIG_HZ=250`).
+pub(crate) const JIFFY_NS: u64 = 4_000_000;
+
+#[track_caller]
+pub unsafe fn schedule_timeout(timeout: ffi::c_long) -> ffi::c_long {
+    let place = Location::caller();
+    if timeout == ffi::c_long::MAX {
+        sleep_prepared(None, place);
+        return timeout;
+    }
+    let end = world(|w| w.now) + timeout.max(0) as u64 * JIFFY_NS;
+    sleep_prepared(Some(end), place);
+    (end.saturating_sub(world(|w| w.now)) / JIFFY_NS) as ffi::c_long
+}
+
+impl World {
+    /// Wake a task that has prepared to sleep, or sleeps.
+    pub(crate) fn wake_task(&mut self, task: usize) -> bool {
+        let sleeping = self.tasks[task].prepared.is_some();
+        if sleeping {
+            self.tasks[task].woken = true;
+        }
+        if matches!(
+            self.tasks[task].state,
+            State::Blocked { key: Key::Time, .. }
+        ) {
+            self.make_runnable(task);
+        }
+        sleeping
+    }
+
+    /// Deliver a signal.
+    pub(crate) fn signal(&mut self, task: usize) {
+        self.tasks[task].signal = true;
+        // Whoever waits interruptibly looks again; the others go on waiting.
+        if self.tasks[task]
+            .prepared
+            .is_none_or(|prepared| prepared.interruptible)
+        {
+            self.make_runnable(task);
+        }
+    }
+}
+
+#[track_caller]
+pub unsafe fn __wake_up(
+    wq_head: *mut wait_queue_head,
+    mode: ffi::c_uint,
+    nr: ffi::c_int,
+    _key: *mut ffi::c_void,
+) -> ffi::c_int {
+    let place = Location::caller();
+    preempt();
+    let woken = world(|w| {
+        w.check(
+            wq_head as usize,
+            size_of::<wait_queue_head>(),
+            "a wait queue",
+            place,
+        );
+        let queue = w.waits.queue(wq_head as usize, place);
+        let name = queue.name.clone();
+        let mut exclusive_left = if nr == 0 { i32::MAX } else { nr };
+        let mut woken = 0;
+        for waiter in w.waits.queue(wq_head as usize, place).waiters.clone() {
+            let prepared = w.tasks[waiter.task].prepared;
+            let wanted = prepared.is_some_and(|prepared| match prepared.interruptible {
+                true => mode & TASK_INTERRUPTIBLE != 0,
+                false => mode & TASK_UNINTERRUPTIBLE != 0,
+            });
+            if !wanted || !w.wake_task(waiter.task) {
+                continue;
+            }
+            woken += 1;
+            // autoremove_wake_function
+            let queue = w.waits.queue(wq_head as usize, place);
+            queue.waiters.retain(|other| other.entry != waiter.entry);
+            if waiter.exclusive {
+                exclusive_left -= 1;
+                if exclusive_left == 0 {
+                    break;
+                }
+            }
+        }
+        w.note("wakes", &name, Some(place));
+        woken
+    });
+    preempt();
+    woken
+}
+
+#[track_caller]
+pub unsafe fn __wake_up_sync(wq_head: *mut wait_queue_head, mode: ffi::c_uint) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { __wake_up(wq_head, mode, 1, std::ptr::null_mut()) };
+}
+
+#[track_caller]
+pub unsafe fn __wake_up_pollfree(wq_head: *mut wait_queue_head) {
+    // Nothing in the model polls yet, so no entry outlives its queue.
+    // SAFETY: the caller's promise is passed on.
+    unsafe {
+        __wake_up(
+            wq_head,
+            crate::bindings::TASK_NORMAL,
+            0,
+            std::ptr::null_mut(),
+        )
+    };
+}
+
+// ---- Tasks ----
+
+pub unsafe fn get_current() -> *mut task_struct {
+    world(|w| w.me().task_struct)
+}
+
+pub unsafe fn signal_pending(t: *mut task_struct) -> ffi::c_int {
+    // SAFETY: task structures live as long as the execution.
+    let index = unsafe { (*t).index };
+    preempt();
+    world(|w| w.tasks[index].signal).into()
+}
+
+pub unsafe fn wake_up_process(tsk: *mut task_struct) -> ffi::c_int {
+    // SAFETY: task structures live as long as the execution.
+    let index = unsafe { (*tsk).index };
+    preempt();
+    world(|w| w.wake_task(index)).into()
+}
+
+pub unsafe fn get_task_struct(_t: *mut task_struct) {}
+
+pub unsafe fn put_task_struct(_t: *mut task_struct) {}
+
+#[track_caller]
+pub unsafe fn msleep(msecs: ffi::c_uint) {
+    let place = Location::caller();
+    world(|w| w.might_sleep("msleep", place));
+    sleep_ns(u64::from(msecs) * 1_000_000, "msleep", place);
+}
+
+#[track_caller]
+pub unsafe fn fsleep(usecs: ffi::c_ulong) {
+    let place = Location::caller();
+    if usecs > 10 {
+        world(|w| w.might_sleep("fsleep", place));
+    }
+    sleep_ns(usecs as u64 * 1_000, "fsleep", place);
+}
+
+#[track_caller]
+pub unsafe fn usleep_range(min: ffi::c_ulong, _max: ffi::c_ulong) {
+    let place = Location::caller();
+    world(|w| w.might_sleep("usleep_range", place));
+    sleep_ns(min as u64 * 1_000, "usleep_range", place);
+}
+
+#[track_caller]
+pub unsafe fn usleep_range_state(min: ffi::c_ulong, max: ffi::c_ulong, _state: ffi::c_uint) {
+    // SAFETY: nothing is asked of the caller but a context that may sleep, which is checked.
+    unsafe { usleep_range(min, max) }
+}
+
+pub unsafe fn udelay(usec: ffi::c_ulong) {
+    world(|w| w.now += usec as u64 * 1_000);
+    preempt();
+}
+
+pub unsafe fn mdelay(msecs: ffi::c_ulong) {
+    world(|w| w.now += msecs as u64 * 1_000_000);
+    preempt();
+}
+
+// ---- Completions ----
+
+#[track_caller]
+pub unsafe fn init_completion(x: *mut completion) {
+    let place = Location::caller();
+    try_world(|w| {
+        w.check(x as usize, size_of::<completion>(), "a completion", place);
+        w.waits
+            .completions
+            .set(x as usize, Completion { place, waiting: 0 });
+    });
+    // SAFETY: the caller gives a completion's memory.
+    unsafe { x.write(completion::default()) };
+}
+
+#[track_caller]
+pub unsafe fn reinit_completion(x: *mut completion) {
+    let place = Location::caller();
+    preempt();
+    world(|w| w.check(x as usize, size_of::<completion>(), "a completion", place));
+    // SAFETY: the caller gives a completion, and it has just been checked.
+    unsafe { (*x).done = 0 };
+}
+
+#[track_caller]
+fn complete_with(x: *mut completion, all: bool, place: Place) {
+    preempt();
+    world(|w| {
+        w.check(x as usize, size_of::<completion>(), "a completion", place);
+        w.note("completes", &nobody(), Some(place));
+        // SAFETY: just checked; no other task runs meanwhile.
+        let done = unsafe { &mut (*x).done };
+        *done = match all {
+            true => u32::MAX,
+            false => done.saturating_add(u32::from(*done != u32::MAX)),
+        };
+        w.wake(Key::Addr(x as usize));
+    });
+    preempt();
+}
+
+#[track_caller]
+pub unsafe fn complete(x: *mut completion) {
+    complete_with(x, false, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn complete_all(x: *mut completion) {
+    complete_with(x, true, Location::caller());
+}
+
+/// How a wait for a completion ended.
+enum Waited {
+    Done,
+    Signal,
+    Timeout,
+}
+
+#[track_caller]
+fn wait_completion(
+    x: *mut completion,
+    interruptible: bool,
+    timeout: Option<u64>,
+    place: Place,
+) -> Waited {
+    let address = x as usize;
+    step("waits for a completion", &nobody(), place);
+    let deadline = world(|w| {
+        w.might_sleep("wait_for_completion", place);
+        w.check(address, size_of::<completion>(), "a completion", place);
+        w.waits
+            .completions
+            .get_or_insert_with(address, || Completion { place, waiting: 0 })
+            .waiting += 1;
+        timeout.map(|timeout| w.now + timeout)
+    });
+    let result = loop {
+        let result = world(|w| {
+            w.check(address, size_of::<completion>(), "a completion", place);
+            // SAFETY: just checked; no other task runs meanwhile.
+            let done = unsafe { &mut (*x).done };
+            if *done > 0 {
+                if *done != u32::MAX {
+                    *done -= 1;
+                }
+                return Some(Waited::Done);
+            }
+            if interruptible && w.me().signal {
+                return Some(Waited::Signal);
+            }
+            deadline
+                .is_some_and(|deadline| w.now >= deadline)
+                .then_some(Waited::Timeout)
+        });
+        if let Some(result) = result {
+            break result;
+        }
+        let why = Why::waits("a completion".into());
+        block(State::Blocked {
+            key: Key::Addr(address),
+            why,
+            deadline,
+            place: Some(place),
+        });
+    };
+    world(|w| {
+        if let Some(completion) = w.waits.completions.get_mut(address) {
+            completion.waiting -= 1;
+        }
+    });
+    result
+}
+
+#[track_caller]
+pub unsafe fn wait_for_completion(x: *mut completion) {
+    wait_completion(x, false, None, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn wait_for_completion_interruptible(x: *mut completion) -> ffi::c_int {
+    match wait_completion(x, true, None, Location::caller()) {
+        Waited::Signal => -(ERESTARTSYS as ffi::c_int),
+        _ => 0,
+    }
+}
+
+#[track_caller]
+pub unsafe fn wait_for_completion_killable(x: *mut completion) -> ffi::c_int {
+    // SAFETY: the caller's promise is passed on. The model's signals are all fatal ones.
+    unsafe { wait_for_completion_interruptible(x) }
+}
+
+#[track_caller]
+pub unsafe fn wait_for_completion_timeout(
+    x: *mut completion,
+    timeout: ffi::c_ulong,
+) -> ffi::c_ulong {
+    let limit = (timeout as u64).saturating_mul(JIFFY_NS).min(u64::MAX / 4);
+    match wait_completion(x, false, Some(limit), Location::caller()) {
+        Waited::Timeout => 0,
+        _ => timeout.max(1),
+    }
+}
+
+#[track_caller]
+pub unsafe fn wait_for_completion_interruptible_timeout(
+    x: *mut completion,
+    timeout: ffi::c_ulong,
+) -> ffi::c_long {
+    let limit = (timeout as u64).saturating_mul(JIFFY_NS).min(u64::MAX / 4);
+    match wait_completion(x, true, Some(limit), Location::caller()) {
+        Waited::Timeout => 0,
+        Waited::Signal => -(ERESTARTSYS as ffi::c_long),
+        Waited::Done => timeout.max(1) as ffi::c_long,
+    }
+}
+
+#[track_caller]
+pub unsafe fn try_wait_for_completion(x: *mut completion) -> bool_ {
+    let place = Location::caller();
+    preempt();
+    world(|w| {
+        w.check(x as usize, size_of::<completion>(), "a completion", place);
+        // SAFETY: just checked; no other task runs meanwhile.
+        let done = unsafe { &mut (*x).done };
+        match *done {
+            0 => false,
+            u32::MAX => true,
+            _ => {
+                *done -= 1;
+                true
+            }
+        }
+    })
+}
+
+// ---- percpu_ref ----
+
+impl World {
+    #[track_caller]
+    fn check_ref(&mut self, reference: *mut percpu_ref, place: Place) {
+        self.check(
+            reference as usize,
+            size_of::<percpu_ref>(),
+            "a percpu_ref",
+            place,
+        );
+        if self.waits.refs.get(reference as usize).is_none() {
+            let facts = [format!("used        {}", at(place))];
+            self.fail(
+                Kind::Misuse,
+                "a percpu_ref that was not initialised".into(),
+                &facts,
+            );
+        }
+    }
+
+    fn reference(&mut self, reference: *mut percpu_ref) -> &mut Ref {
+        self.waits
+            .refs
+            .get_mut(reference as usize)
+            .expect("checked by `check_ref`")
+    }
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_init(
+    ref_: *mut percpu_ref,
+    release: percpu_ref_func_t,
+    flags: ffi::c_uint,
+    gfp: gfp_t,
+) -> ffi::c_int {
+    let place = Location::caller();
+    world(|w| {
+        if gfp & crate::bindings::GFP_KERNEL == crate::bindings::GFP_KERNEL {
+            w.might_sleep("percpu_ref_init", place);
+        }
+        w.check(
+            ref_ as usize,
+            size_of::<percpu_ref>(),
+            "a percpu_ref",
+            place,
+        );
+        let live = flags & PERCPU_REF_INIT_DEAD == 0;
+        w.waits.refs.set(
+            ref_ as usize,
+            Ref {
+                place,
+                count: u64::from(live),
+                live,
+                release,
+            },
+        );
+    });
+    0
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_exit(ref_: *mut percpu_ref) {
+    let place = Location::caller();
+    world(|w| {
+        w.check(
+            ref_ as usize,
+            size_of::<percpu_ref>(),
+            "a percpu_ref",
+            place,
+        );
+        w.waits.refs.remove(ref_ as usize);
+    });
+}
+
+#[track_caller]
+fn get_ref(ref_: *mut percpu_ref, live: bool, place: Place) -> bool {
+    preempt();
+    world(|w| {
+        w.check_ref(ref_, place);
+        let reference = w.reference(ref_);
+        let gives = if live {
+            reference.live
+        } else {
+            reference.count > 0
+        };
+        reference.count += u64::from(gives);
+        gives
+    })
+}
+
+#[track_caller]
+fn put_ref(ref_: *mut percpu_ref, place: Place) {
+    preempt();
+    let release = world(|w| {
+        w.check_ref(ref_, place);
+        let reference = w.reference(ref_);
+        if reference.count == 0 {
+            let facts = [format!("put         {}", at(place))];
+            w.fail(
+                Kind::Misuse,
+                "a percpu_ref is put more often than got".into(),
+                &facts,
+            );
+        }
+        reference.count -= 1;
+        (reference.count == 0)
+            .then_some(reference.release)
+            .flatten()
+    });
+    if let Some(release) = release {
+        // SAFETY: `percpu_ref_init` was given this function for the moment when the count of this
+        // reference becomes zero, which is now.
+        unsafe { release(ref_) };
+    }
+    preempt();
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_tryget(ref_: *mut percpu_ref) -> bool_ {
+    get_ref(ref_, false, Location::caller())
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_tryget_live(ref_: *mut percpu_ref) -> bool_ {
+    get_ref(ref_, true, Location::caller())
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_get(ref_: *mut percpu_ref) {
+    get_ref(ref_, false, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_put(ref_: *mut percpu_ref) {
+    put_ref(ref_, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_is_zero(ref_: *mut percpu_ref) -> bool_ {
+    let place = Location::caller();
+    world(|w| {
+        w.check_ref(ref_, place);
+        w.reference(ref_).count == 0
+    })
+}
+
+#[track_caller]
+pub unsafe fn percpu_ref_kill(ref_: *mut percpu_ref) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { percpu_ref_kill_and_confirm(ref_, None) }
+}
+
+/// As in Linux: the reference is dead at once, the initial reference is put, and after a grace period
+/// an RCU callback confirms, and puts what kept the count above zero until then.
+#[track_caller]
+pub unsafe fn percpu_ref_kill_and_confirm(ref_: *mut percpu_ref, confirm_kill: percpu_ref_func_t) {
+    let place = Location::caller();
+    preempt();
+    world(|w| {
+        w.check_ref(ref_, place);
+        if !std::mem::replace(&mut w.reference(ref_).live, false) {
+            let facts = [format!("killed      {}", at(place))];
+            w.fail(Kind::Misuse, "a percpu_ref is killed twice".into(), &facts);
+        }
+        w.note("kills a percpu_ref", &nobody(), Some(place));
+    });
+    let reference = ref_ as usize;
+    spawn("rcu".into(), TaskKind::Kthread, None, move || {
+        preempt();
+        world(|w| {
+            w.check_ref(reference as *mut percpu_ref, place);
+            w.bh_off();
+        });
+        if let Some(confirm) = confirm_kill {
+            // SAFETY: the caller of `percpu_ref_kill_and_confirm` asked for this call.
+            unsafe { confirm(reference as *mut percpu_ref) };
+        }
+        put_ref(reference as *mut percpu_ref, place);
+        world(World::bh_on);
+    });
+    preempt();
+}
