@@ -75,7 +75,8 @@ impl Archive {
         archive
             .apt_get()
             .arg("update")
-            .args(["-o", "Acquire::Retries=3"])
+            // Without the second, lists that cannot be fetched are a mere warning.
+            .args(["-o", "Acquire::Retries=3", "-o", "APT::Update::Error-Mode=any"])
             .run(step, |line| Some(line.to_owned()))
             .with_context(|| {
                 format!(
