@@ -117,14 +117,14 @@ macro_rules! module_driver {
     (<$gen_type:ident>, $driver_ops:ty, { type: $type:ty, $($f:tt)* }) => {
         type Ops<$gen_type> = $driver_ops;
 
+        // Linux has it private at the crate's root, which is as visible as this.
         #[$crate::prelude::pin_data]
-        struct DriverModule {
+        pub(crate) struct DriverModule {
             #[pin]
             _driver: $crate::driver::Registration<Ops<$type>>,
         }
 
         impl $crate::InPlaceModule for DriverModule {
-            #[allow(unsafe_code)]
             fn init(
                 module: &'static $crate::ThisModule,
             ) -> impl $crate::prelude::PinInit<Self, $crate::error::Error> {

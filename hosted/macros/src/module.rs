@@ -91,7 +91,6 @@ pub(crate) fn expand(module: &Module) -> TokenStream {
 
         impl ::kernel::ModuleMetadata for #ty {
             const NAME: &'static ::kernel::str::CStr = #name;
-            #[allow(unsafe_code)]
             const THIS_MODULE: ::kernel::ThisModule = {
                 // Only its address is used; what the machine knows about a module, it keeps itself.
                 static THIS: ::kernel::module::ModuleStatic = ::kernel::module::ModuleStatic::new();
@@ -101,7 +100,6 @@ pub(crate) fn expand(module: &Module) -> TokenStream {
         }
 
         /// What `Machine::load()` takes.
-        #[allow(unsafe_code)]
         pub static MODULE: ::kernel::hosted::ModuleInfo = {
             static PLACE: ::kernel::module::ModulePlace<#ty> = ::kernel::module::ModulePlace::new();
 
