@@ -80,7 +80,8 @@ impl Gate {
     #[inline]
     pub(crate) fn enter(&self) -> Option<Inside<'_>> {
         // SAFETY: The reference is between init and exit: invariant 1, and `drop` needs `&mut self`.
-        unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then_some(Inside(self))
+        // `then`, not `then_some`: an `Inside` that was made in vain would leave when dropped.
+        unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then(|| Inside(self))
     }
 
     /// Refuses newcomers from now on. Called once. Does not wait.

@@ -104,7 +104,7 @@ unsafe extern "C" fn probe(
             dev,
             (*state).irq,
             Some(handler),
-            bindings::IRQF_SHARED.into(),
+            bindings::IRQF_SHARED as usize,
             c"case1".as_char_ptr(),
             state.cast(),
         )
