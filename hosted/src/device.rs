@@ -93,10 +93,10 @@ impl<Ctx: InternalBoundContext> Device<Ctx> {
 }
 
 macro_rules! message {
-    ($($name:ident $level:ident $macro:literal;)*) => {$(
+    ($($name:ident $macro:literal;)*) => {$(
         #[doc = concat!("What [`", $macro, "!`](crate::", $macro, ") calls.")]
         pub fn $name(&self, args: fmt::Arguments<'_>) {
-            self.printk(crate::print::level::$level, args);
+            self.printk(args);
         }
     )*};
 }
@@ -117,24 +117,24 @@ impl<Ctx: DeviceContext> Device<Ctx> {
     }
 
     message! {
-        pr_emerg EMERG "dev_emerg";
-        pr_alert ALERT "dev_alert";
-        pr_crit CRIT "dev_crit";
-        pr_err ERR "dev_err";
-        pr_warn WARNING "dev_warn";
-        pr_notice NOTICE "dev_notice";
-        pr_info INFO "dev_info";
+        pr_emerg "dev_emerg";
+        pr_alert "dev_alert";
+        pr_crit "dev_crit";
+        pr_err "dev_err";
+        pr_warn "dev_warn";
+        pr_notice "dev_notice";
+        pr_info "dev_info";
     }
 
     /// What [`dev_dbg!`](crate::dev_dbg) calls.
     pub fn pr_dbg(&self, args: fmt::Arguments<'_>) {
         if cfg!(debug_assertions) {
-            self.printk(crate::print::level::DEBUG, args);
+            self.printk(args);
         }
     }
 
     /// "driver device: message", as `dev_printk()` has it.
-    fn printk(&self, level: u8, args: fmt::Arguments<'_>) {
+    fn printk(&self, args: fmt::Arguments<'_>) {
         // SAFETY: A valid device: invariant 1; while it is bound, so is its driver.
         let driver = unsafe {
             let driver = (*self.as_raw()).driver;
@@ -145,7 +145,7 @@ impl<Ctx: DeviceContext> Device<Ctx> {
         };
         let driver = driver.map_or_else(String::new, |name| format!("{} ", name.to_string_lossy()));
         let prefix = format!("{driver}{}", self.name().to_string_lossy());
-        crate::hooks::printk(level, &prefix, args);
+        crate::hooks::printk(&prefix, args);
     }
 
     /// The device's name, such as `0000:00:03.0`.

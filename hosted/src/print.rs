@@ -2,24 +2,12 @@
 //!
 //! C header: `include/linux/printk.h`; mirrors `rust/kernel/print.rs`. Here the log is
 //! `Machine::dmesg()`. A message is prefixed by the name of the module that prints it, found by its
-//! Rust path, as one crate may hold several; Linux asks the crate's `__LOG_PREFIX`.
+//! Rust path, as one crate may hold several; Linux asks the crate's `__LOG_PREFIX`. The log does not
+//! keep levels.
 //! Left out: `OnceLite` and the `pr_*_once!` macros.
 
 use crate::{fmt, str::CStr};
 use std::sync::Mutex;
-
-/// For the `pr_*!` macros: `KERN_EMERG` to `KERN_DEBUG`.
-#[doc(hidden)]
-pub mod level {
-    pub const EMERG: u8 = 0;
-    pub const ALERT: u8 = 1;
-    pub const CRIT: u8 = 2;
-    pub const ERR: u8 = 3;
-    pub const WARNING: u8 = 4;
-    pub const NOTICE: u8 = 5;
-    pub const INFO: u8 = 6;
-    pub const DEBUG: u8 = 7;
-}
 
 /// The Rust path and name of every module that was loaded.
 static NAMES: Mutex<Vec<(&'static str, &'static CStr)>> = Mutex::new(Vec::new());
@@ -47,69 +35,65 @@ fn prefix(path: &str) -> String {
 
 /// For the `pr_*!` macros.
 #[doc(hidden)]
-pub fn call_printk(level: u8, path: &str, args: fmt::Arguments<'_>) {
-    crate::hooks::printk(level, &prefix(path), args);
+pub fn call_printk(path: &str, args: fmt::Arguments<'_>) {
+    crate::hooks::printk(&prefix(path), args);
 }
 
 /// For [`pr_cont!`](crate::pr_cont).
 #[doc(hidden)]
 pub fn call_printk_cont(args: fmt::Arguments<'_>) {
-    crate::hooks::printk(level::INFO, "", args);
+    crate::hooks::printk("", args);
 }
 
 /// For the `pr_*!` macros.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! print_macro {
-    ($level:ident, $($arg:tt)+) => {
-        $crate::print::call_printk(
-            $crate::print::level::$level,
-            ::core::module_path!(),
-            $crate::prelude::fmt!($($arg)+),
-        )
+    ($($arg:tt)+) => {
+        $crate::print::call_printk(::core::module_path!(), $crate::prelude::fmt!($($arg)+))
     };
 }
 
 /// Prints a message of level 0: the system is unusable.
 #[macro_export]
 macro_rules! pr_emerg {
-    ($($arg:tt)*) => { $crate::print_macro!(EMERG, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 1: act at once.
 #[macro_export]
 macro_rules! pr_alert {
-    ($($arg:tt)*) => { $crate::print_macro!(ALERT, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 2: critical.
 #[macro_export]
 macro_rules! pr_crit {
-    ($($arg:tt)*) => { $crate::print_macro!(CRIT, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 3: an error.
 #[macro_export]
 macro_rules! pr_err {
-    ($($arg:tt)*) => { $crate::print_macro!(ERR, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 4: a warning.
 #[macro_export]
 macro_rules! pr_warn {
-    ($($arg:tt)*) => { $crate::print_macro!(WARNING, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 5: normal, but noteworthy.
 #[macro_export]
 macro_rules! pr_notice {
-    ($($arg:tt)*) => { $crate::print_macro!(NOTICE, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 6: information.
 #[macro_export]
 macro_rules! pr_info {
-    ($($arg:tt)*) => { $crate::print_macro!(INFO, $($arg)*) };
+    ($($arg:tt)*) => { $crate::print_macro!($($arg)*) };
 }
 
 /// Prints a message of level 7: debugging, with debug assertions only.
@@ -117,7 +101,7 @@ macro_rules! pr_info {
 macro_rules! pr_debug {
     ($($arg:tt)*) => {
         if cfg!(debug_assertions) {
-            $crate::print_macro!(DEBUG, $($arg)*)
+            $crate::print_macro!($($arg)*)
         }
     };
 }

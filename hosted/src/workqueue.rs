@@ -163,7 +163,7 @@ impl<T: ?Sized, const ID: u64> Work<T, ID> {
                 bindings::init_work_with_key(
                     slot,
                     Some(T::Pointer::run),
-                    0,
+                    false,
                     name.as_char_ptr(),
                     key.as_ptr(),
                 )

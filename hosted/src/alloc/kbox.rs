@@ -109,6 +109,7 @@ impl<T, A: Allocator> Box<T, A> {
     #[track_caller]
     pub fn new_uninit(flags: Flags) -> Result<Box<MaybeUninit<T>, A>, AllocError> {
         let ptr = A::alloc(Layout::new::<MaybeUninit<T>>(), flags, NumaNode::NO_NODE)?;
+        crate::hooks::name_allocation(ptr.cast::<T>().as_ptr());
         // INVARIANT: 1, just allocated.
         Ok(Box(ptr.cast(), PhantomData))
     }

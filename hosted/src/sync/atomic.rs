@@ -94,8 +94,8 @@ impl<T: AtomicType> Atomic<T> {
 
     /// Switch to another CPU here, perhaps; and is this memory still there?
     #[track_caller]
-    fn touch(&self, write: bool) -> *mut T::Repr {
-        crate::hooks::access(self.0.get().cast(), size_of::<T>(), write);
+    fn touch(&self) -> *mut T::Repr {
+        crate::hooks::access(self.0.get().cast(), size_of::<T>());
         self.0.get()
     }
 }
@@ -108,7 +108,7 @@ where
     #[track_caller]
     pub fn load<Ordering: ordering::AcquireOrRelaxed>(&self, _: Ordering) -> T {
         // SAFETY: Valid, and of a value: invariant 1.
-        unsafe { from_repr(T::Repr::load(self.touch(false))) }
+        unsafe { from_repr(T::Repr::load(self.touch())) }
     }
 
     /// Writes.
@@ -116,7 +116,7 @@ where
     pub fn store<Ordering: ordering::ReleaseOrRelaxed>(&self, v: T, _: Ordering) {
         // INVARIANT: 1, of `v`.
         // SAFETY: Valid.
-        unsafe { T::Repr::store(self.touch(true), into_repr(v)) }
+        unsafe { T::Repr::store(self.touch(), into_repr(v)) }
     }
 }
 
@@ -138,7 +138,7 @@ where
     pub fn xchg<Ordering: ordering::Ordering>(&self, v: T, _: Ordering) -> T {
         // INVARIANT: 1, of `v`.
         // SAFETY: Valid, and of a value: invariant 1.
-        unsafe { from_repr(T::Repr::swap(self.touch(true), into_repr(v))) }
+        unsafe { from_repr(T::Repr::swap(self.touch(), into_repr(v))) }
     }
 
     /// Writes `new` if `old` is there. Returns what was there.
@@ -152,7 +152,7 @@ where
         // INVARIANT: 1, of `new`.
         // SAFETY: Valid.
         let was =
-            unsafe { T::Repr::compare_exchange(self.touch(true), into_repr(old), into_repr(new)) };
+            unsafe { T::Repr::compare_exchange(self.touch(), into_repr(old), into_repr(new)) };
         // SAFETY: Of a value: invariant 1.
         was.map(|v| unsafe { from_repr(v) })
             // SAFETY: As above.
@@ -181,7 +181,7 @@ where
     {
         // INVARIANT: 1, by `AtomicAdd`.
         // SAFETY: Valid, and of a value: invariant 1.
-        unsafe { from_repr(T::Repr::fetch_add(self.touch(true), T::rhs_into_delta(v))) }
+        unsafe { from_repr(T::Repr::fetch_add(self.touch(), T::rhs_into_delta(v))) }
     }
 
     /// Subtracts, and returns what was there.
@@ -192,7 +192,7 @@ where
     {
         // INVARIANT: 1, by `AtomicAdd`.
         // SAFETY: Valid, and of a value: invariant 1.
-        unsafe { from_repr(T::Repr::fetch_sub(self.touch(true), T::rhs_into_delta(v))) }
+        unsafe { from_repr(T::Repr::fetch_sub(self.touch(), T::rhs_into_delta(v))) }
     }
 }
 
