@@ -60,6 +60,7 @@ impl Driver for Demo {
             IrqReturn::Handled
         })?;
         bottom = scope.tasklet(move || data.bar.write32(1, STATUS))?;
+        bottom.schedule();
         Ok(())
     }
 }

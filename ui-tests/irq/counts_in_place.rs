@@ -14,6 +14,8 @@ use kernel::{
 };
 
 /// A register.
+const STATUS: usize = 0x24;
+/// A register.
 const ACKNOWLEDGE: usize = 0x64;
 
 #[pin_data]
@@ -58,6 +60,7 @@ impl Driver for Demo {
         scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             events += 1;
+            data.bar.write32(events, STATUS);
             IrqReturn::Handled
         })
     }

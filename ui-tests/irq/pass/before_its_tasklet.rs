@@ -56,6 +56,7 @@ impl Driver for Demo {
             bottom.schedule();
             IrqReturn::Handled
         })?;
+        bottom.schedule();
         Ok(())
     }
 }

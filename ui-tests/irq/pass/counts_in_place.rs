@@ -12,6 +12,8 @@ use kernel::{
 };
 
 /// A register.
+const STATUS: usize = 0x24;
+/// A register.
 const ACKNOWLEDGE: usize = 0x64;
 
 #[pin_data]
@@ -56,6 +58,7 @@ impl Driver for Demo {
         scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             events.add(1, Relaxed);
+            data.bar.write32(events.load(Relaxed) as u32, STATUS);
             IrqReturn::Handled
         })
     }

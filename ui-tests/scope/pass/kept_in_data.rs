@@ -44,12 +44,16 @@ impl Driver for Demo {
 
     fn attach<'a>(
         _dev: &'a pci::Device<Bound>,
-        data: Pin<&'a Data<'_>>,
+        _data: Pin<&'a Data<'_>>,
         scope: &mut Scope<'a>,
     ) -> Result {
-        let data = data.get_ref();
-        scope.tasklet(move || data.bar.write32(1, STATUS))?;
+        let poll = scope.tasklet(|| pr_info!("once\n"))?;
+        poll.schedule();
         Ok(())
+    }
+
+    fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
+        data.bar.write32(0, STATUS);
     }
 }
 

@@ -1,0 +1,55 @@
+// A driver has an attach(): one that registers elsewhere has nobody to stop what it registered.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// In C, this is where request_irq() is called in probe(), and free_irq() forgotten in remove().
+
+use devscope::pci::Driver;
+use kernel::{device::Core, io::Io, pci, prelude::*};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
+        data.bar.write32(0, STATUS);
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}

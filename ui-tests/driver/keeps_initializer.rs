@@ -1,0 +1,76 @@
+// A driver gets no initializer of a binding: boxed and forgotten, it would never be torn down.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// The kernel's own `pci::Driver::probe()` is safe to call, so the adapter does not implement it.
+
+use core::mem;
+use devscope::{pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+/// Makes what the bus would make, and keeps it.
+fn keep(dev: &pci::Device<Core<'_>>) -> Result {
+    let initializer = <devscope::pci::Adapter<Demo> as pci::Driver>::probe(dev, None);
+    mem::forget(KBox::pin_init(initializer, GFP_KERNEL)?);
+    Ok(())
+}
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
+        data.bar.write32(0, STATUS);
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        _data: Pin<&'a Data<'_>>,
+        _scope: &mut Scope<'a>,
+    ) -> Result {
+        Ok(())
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}

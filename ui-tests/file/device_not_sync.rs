@@ -1,0 +1,91 @@
+// The device side is shared by all programs: a Cell in it would be changed by two of them at once.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// With a KBox in the Cell, one program would free it while another reads it.
+
+use core::cell::Cell;
+use devscope::{file::File, pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+    sync::Arc,
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+struct DemoDevice<'a> {
+    data: &'a Data<'a>,
+    opened: Cell<i32>,
+}
+struct DemoFile;
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let device = DemoDevice {
+            data,
+            opened: Cell::new(0),
+        };
+        scope.misc_device::<DemoFile>(c"demo", device)
+    }
+}
+
+#[vtable]
+impl File for DemoFile {
+    type Device<'a> = DemoDevice<'a>;
+
+    fn open(dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
+        dev.opened.set(dev.opened.get() + 1);
+        Ok(Arc::new(DemoFile, GFP_KERNEL)?)
+    }
+    fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
+        dev.data.bar.write32(1, STATUS);
+        Ok(0)
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}

@@ -1,0 +1,95 @@
+// An operation does not stash the device: the next one may come when the data is long gone.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// release() would find it there, at the last close, and switch off a device through freed memory.
+
+use devscope::{file::File, pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+    sync::{Arc, SetOnce},
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+struct DemoDevice<'a> {
+    data: &'a Data<'a>,
+}
+
+struct DemoFile {
+    data: SetOnce<&'static Data<'static>>,
+}
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        scope.misc_device::<DemoFile>(c"demo", DemoDevice { data })
+    }
+}
+
+#[vtable]
+impl File for DemoFile {
+    type Device<'a> = DemoDevice<'a>;
+
+    fn open(_dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
+        let data = SetOnce::new();
+        Ok(Arc::new(DemoFile { data }, GFP_KERNEL)?)
+    }
+
+    fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
+        dev.data.bar.write32(1, STATUS);
+        self.data.populate(dev.data);
+        Ok(0)
+    }
+    fn release(this: Arc<Self>) {
+        if let Some(data) = this.data.as_ref() {
+            data.bar.write32(0, STATUS);
+        }
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}

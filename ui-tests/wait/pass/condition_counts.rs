@@ -1,0 +1,82 @@
+// A condition reads what the waker has written.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+use devscope::{pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+    events: Atomic<i32>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+            events: Atomic::new(0),
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let done = scope.wait_queue()?;
+        let seen = &data.events;
+        scope.tasklet(move || {
+            seen.add(1, Relaxed);
+            done.wake_all();
+        })?;
+        scope.work(move || {
+            let looked = Atomic::new(0);
+            let bound = done.wait_until(|| {
+                looked.add(1, Relaxed);
+                seen.load(Relaxed) > looked.load(Relaxed)
+            });
+            if bound.is_ok() {
+                data.bar.write32(1, STATUS);
+            }
+        })?;
+        Ok(())
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}
