@@ -14,7 +14,6 @@ use kernel::{
 /// A register.
 const STATUS: usize = 0x24;
 
-#[pin_data]
 struct Data<'bound> {
     bar: pci::Bar<'static, 0x100>,
     vectors: pci::IrqVectorRegistration<'bound>,
@@ -37,13 +36,14 @@ impl Driver for Demo {
         dev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Data<'bound>, Error> + 'bound {
-        try_pin_init!(Data {
-            bar: {
-                dev.enable_device_mem()?;
-                dev.iomap_region_sized(0, c"demo")?
-            },
-            vectors: dev.alloc_irq_vectors(1, 1, pci::IrqTypes::all())?,
-        })
+        let build = move || {
+            dev.enable_device_mem()?;
+            Ok(Data {
+                bar: dev.iomap_region_sized(0, c"demo")?,
+                vectors: dev.alloc_irq_vectors(1, 1, pci::IrqTypes::all())?,
+            })
+        };
+        build()
     }
 
     fn attach<'a>(

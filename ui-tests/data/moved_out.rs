@@ -1,7 +1,7 @@
-// The data stays where it is: moved, it would leave handlers and locks with its old address.
+// The data stays where it is: moved out, a field would be freed twice, and under its handlers.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// What was registered before would go on using memory that the data has left.
+// The tasklet would free the table that handlers go on reading, and the data would free it once more.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{
@@ -17,6 +17,7 @@ const STATUS: usize = 0x24;
 #[pin_data]
 struct Data<'bound> {
     bar: pci::Bar<'bound, 0x100>,
+    table: KVec<u32>,
 }
 
 struct Demo;
@@ -41,6 +42,11 @@ impl Driver for Demo {
                 dev.enable_device_mem()?;
                 dev.iomap_region_sized(0, c"demo")?
             },
+            table: {
+                let mut table = KVec::new();
+                table.push(1, GFP_KERNEL)?;
+                table
+            },
         })
     }
 
@@ -50,10 +56,8 @@ impl Driver for Demo {
         scope: &mut Scope<'a>,
     ) -> Result {
         let data = data.get_ref();
-        let data: Data<'_> = *data;
-        let data = KBox::new(data, GFP_KERNEL)?;
-        data.bar.write32(1, STATUS);
-        scope.tasklet(|| pr_info!("once\n"))?;
+        let table = data.table;
+        scope.tasklet(move || data.bar.write32(table[0], STATUS))?;
         Ok(())
     }
 }

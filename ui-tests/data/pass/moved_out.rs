@@ -15,6 +15,7 @@ const STATUS: usize = 0x24;
 #[pin_data]
 struct Data<'bound> {
     bar: pci::Bar<'bound, 0x100>,
+    table: KVec<u32>,
 }
 
 struct Demo;
@@ -39,6 +40,11 @@ impl Driver for Demo {
                 dev.enable_device_mem()?;
                 dev.iomap_region_sized(0, c"demo")?
             },
+            table: {
+                let mut table = KVec::new();
+                table.push(1, GFP_KERNEL)?;
+                table
+            },
         })
     }
 
@@ -48,8 +54,8 @@ impl Driver for Demo {
         scope: &mut Scope<'a>,
     ) -> Result {
         let data = data.get_ref();
-        data.bar.write32(1, STATUS);
-        scope.tasklet(|| pr_info!("once\n"))?;
+        let table = &data.table;
+        scope.tasklet(move || data.bar.write32(table[0], STATUS))?;
         Ok(())
     }
 }
