@@ -15,7 +15,7 @@ const STATUS: usize = 0x24;
 #[pin_data]
 struct Data<'bound> {
     bar: pci::Bar<'bound, 0x100>,
-    dev: Option<&'bound pci::Device<Bound>>,
+    dev: &'bound pci::Device<Bound>,
 }
 
 struct Demo;
@@ -40,7 +40,7 @@ impl Driver for Demo {
                 dev.enable_device_mem()?;
                 dev.iomap_region_sized(0, c"demo")?
             },
-            dev: Some(dev),
+            dev,
         })
     }
 
@@ -55,7 +55,7 @@ impl Driver for Demo {
     }
 
     fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
-        data.bar.write32(data.dev.is_some().into(), STATUS);
+        data.bar.write32(data.dev.revision_id().into(), STATUS);
     }
 }
 
