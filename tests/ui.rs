@@ -142,9 +142,9 @@ fn every_area_is_known() {
 }
 
 /// The code of a program, without its comments.
-fn code(program: &str) -> BTreeSet<&str> {
+fn code(program: &str) -> impl Iterator<Item = &str> {
     let lines = program.lines().map(str::trim);
-    lines.filter(|line| !line.starts_with("//")).collect()
+    lines.filter(|line| !line.starts_with("//"))
 }
 
 #[test]
@@ -155,10 +155,16 @@ fn a_twin_differs_by_a_few_lines() {
             read(&path.with_extension("rs")),
             read(&twin.with_extension("rs")),
         );
-        let (mistake, twin) = (code(&mistake), code(&twin));
+        assert_ne!(
+            code(&mistake).collect::<Vec<_>>(),
+            code(&twin).collect::<Vec<_>>(),
+            "{area}/{name} is its own twin"
+        );
+        let (mistake, twin): (BTreeSet<_>, BTreeSet<_>) =
+            (code(&mistake).collect(), code(&twin).collect());
         let differences: Vec<_> = mistake.symmetric_difference(&twin).collect();
         assert!(
-            (1..=36).contains(&differences.len()),
+            differences.len() <= 30,
             "{area}/{name} and its twin: {differences:#?}"
         );
     }
