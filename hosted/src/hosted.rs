@@ -23,6 +23,7 @@ pub mod edu;
 
 mod device;
 mod explore;
+mod give_up;
 mod io;
 mod irq;
 mod ledger;
@@ -214,7 +215,7 @@ impl Machine {
 
     /// Let everyone else run, until nobody has anything to do.
     pub fn settle(&self) {
-        machine::settle();
+        machine::settle(false);
     }
 
     /// A point at which someone else may run.
@@ -241,7 +242,7 @@ impl Machine {
             device::unplug(dev);
         }
         module::unload_all();
-        machine::settle();
+        machine::settle(true);
         world(|w| {
             if let Some((message, facts)) = w.ledger.written_after_free() {
                 w.fail(Kind::UseAfterFree, message, &facts);
@@ -359,9 +360,11 @@ pub(crate) fn bug() -> ! {
 ///
 /// As for `tasklet_schedule()`.
 #[no_mangle]
-pub unsafe extern "C" fn devscope_tasklet_schedule(t: *mut crate::bindings::tasklet_struct) {
+pub unsafe extern "C" fn devscope_tasklet_schedule(
+    t: *mut crate::bindings::tasklet_struct,
+) -> bool {
     // SAFETY: the caller's promise is passed on.
-    unsafe { softirq::tasklet_schedule(t) }
+    unsafe { softirq::tasklet_try_schedule(t) }
 }
 
 /// `percpu_ref_tryget_live()`, an inline function in C.

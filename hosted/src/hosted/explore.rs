@@ -10,6 +10,7 @@
 //! report to the thread that waits for it and parks the exploring thread for ever, with its stacks
 //! and memory as they are.
 
+use super::give_up;
 use super::machine::{self, mix, Rng, World};
 use super::report::{Failure, Kind};
 use super::Machine;
@@ -69,9 +70,6 @@ impl Strategy {
         current: usize,
         yielding: bool,
     ) -> usize {
-        if let [only] = candidates {
-            return *only;
-        }
         match self {
             Strategy::Random => candidates[rng.below(candidates.len())],
             Strategy::Sticky { turn } => {
@@ -87,7 +85,7 @@ impl Strategy {
                 change_at,
                 chosen,
             } => {
-                *chosen += 1;
+                *chosen += u64::from(candidates.len() > 1);
                 let highest = *candidates.iter().max().expect("there is one").max(&current);
                 while of.len() <= highest {
                     of.push(u32::MAX / 2 + (rng.next() >> 33) as u32);
@@ -114,20 +112,23 @@ enum End {
     Survived,
 }
 
-/// End this execution, and with it the exploration: see the module's documentation.
-pub(crate) fn abandon(failure: Failure) -> ! {
+/// Send the report of this thread's exploration.
+fn tell(failure: Failure) {
     REPORT.with(|report| {
         if let Some(report) = report.borrow().as_ref() {
             // Nobody listens if the explorer is gone; then there is nobody to tell, either.
             let _ = report.send(End::Failed(Box::new(failure)));
         }
     });
-    loop {
-        std::thread::park();
-    }
 }
 
-/// On an exploring thread a panic is a finding. It must not unwind, so the hook never returns.
+/// End this execution, and with it the exploration: see the module's documentation.
+pub(crate) fn abandon(failure: Failure) -> ! {
+    tell(failure);
+    give_up::park()
+}
+
+/// On an exploring thread a panic is a finding. It must not unwind: see [`give_up`].
 fn on_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let message = payload
@@ -141,14 +142,16 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     let facts: Vec<String> = place.into_iter().collect();
     let failure = machine::try_world_if_free(|w| w.report(Kind::Panic, message.clone(), &facts))
         .unwrap_or_else(|| Failure::bare(Kind::Panic, message, facts));
-    abandon(failure)
+    tell(failure);
+    give_up::at_next_raise();
 }
 
-/// Put [`on_panic`] in front of shuttle's panic hook and whatever was there before.
+/// Put [`on_panic`] in front of the panic hook, and leave shuttle's out.
 fn install_panic_hook() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        // Shuttle installs its hook, which prints, in its first execution: let it be below ours.
+        // Shuttle installs its hook, which prints, in its first execution: have that behind us.
+        let before = std::panic::take_hook();
         shuttle::Runner::new(
             Walk {
                 left: 1,
@@ -157,12 +160,13 @@ fn install_panic_hook() {
             quiet(),
         )
         .run(|| {});
-        let before = std::panic::take_hook();
+        drop(std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
             if REPORT.with(|report| report.try_borrow().is_ok_and(|report| report.is_some())) {
                 on_panic(info)
+            } else {
+                before(info)
             }
-            before(info)
         }));
     });
 }

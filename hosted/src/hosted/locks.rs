@@ -160,6 +160,7 @@ fn lock_spin(lock: *mut spinlock_t, place: Place) {
 #[track_caller]
 fn unlock_spin(lock: *mut spinlock_t, place: Place) {
     let address = lock as usize;
+    preempt();
     try_world(|w| {
         w.check(address, size_of::<spinlock_t>(), "a spinlock", place);
         let me = w.current;
@@ -179,7 +180,6 @@ fn unlock_spin(lock: *mut spinlock_t, place: Place) {
         w.preempt_on();
         w.wake(Key::Addr(address));
     });
-    preempt();
 }
 
 #[track_caller]
@@ -440,6 +440,7 @@ pub(crate) fn lock_mutex(address: usize, interruptible: bool, place: Place) -> b
 
 #[track_caller]
 pub(crate) fn unlock_mutex(address: usize, place: Place) {
+    preempt();
     try_world(|w| {
         w.check(address, size_of::<mutex>(), "a mutex", place);
         let me = w.current;
@@ -458,7 +459,6 @@ pub(crate) fn unlock_mutex(address: usize, place: Place) {
         lock.owner = None;
         w.wake(Key::Addr(address));
     });
-    preempt();
 }
 
 /// Give the mutex at `address` a name.
@@ -544,6 +544,7 @@ pub unsafe fn rcu_read_lock() {
 #[track_caller]
 pub unsafe fn rcu_read_unlock() {
     let place = Location::caller();
+    preempt();
     try_world(|w| {
         if w.me().rcu == 0 {
             let facts = [format!("called      {}", at(place))];
@@ -555,7 +556,6 @@ pub unsafe fn rcu_read_unlock() {
         }
         w.me().rcu -= 1;
     });
-    preempt();
 }
 
 /// Wait until every read-side section that had begun has ended.
@@ -715,6 +715,7 @@ pub unsafe fn srcu_read_lock(ssp: *mut srcu_struct) -> ffi::c_int {
 #[track_caller]
 pub unsafe fn srcu_read_unlock(ssp: *mut srcu_struct, idx: ffi::c_int) {
     let place = Location::caller();
+    preempt();
     try_world(|w| {
         w.check(
             ssp as usize,
@@ -728,7 +729,6 @@ pub unsafe fn srcu_read_unlock(ssp: *mut srcu_struct, idx: ffi::c_int) {
         }
         w.wake(Key::Addr(ssp as usize));
     });
-    preempt();
 }
 
 #[track_caller]

@@ -73,6 +73,8 @@ pub(crate) enum Key {
     /// Nothing but time, or a signal.
     Time,
     /// Nothing else can run.
+    Quiet,
+    /// Nothing else can run, and nobody waits for anything but more to do.
     Settled,
 }
 
@@ -214,6 +216,8 @@ pub(crate) struct World {
     pub(crate) misc: Misc,
     pub(crate) modules: Modules,
     candidates: Vec<usize>,
+    /// The current task goes on, whatever shuttle asks.
+    hold: bool,
 }
 
 thread_local! {
@@ -297,6 +301,7 @@ impl World {
             misc: Misc::default(),
             modules: Modules::default(),
             candidates: Vec::with_capacity(16),
+            hold: false,
         });
         new.add_task("main".into(), TaskKind::Process, 0);
         WORLD.with(|world| *world.borrow_mut() = Some(new));
@@ -427,6 +432,9 @@ impl World {
 
     /// Choose who runs next, out of those shuttle still knows.
     pub(crate) fn pick(&mut self, alive: impl Iterator<Item = usize>, yielding: bool) -> usize {
+        if self.hold {
+            return self.current;
+        }
         self.steps += 1;
         if self.steps > self.max_steps {
             let failure = self.report(
@@ -481,22 +489,23 @@ impl World {
 
     /// Nothing can run: the end, or a deadlock.
     fn stuck(&mut self, candidates: &mut Vec<usize>) {
-        let waits_for_settled = |task: &Task| {
-            matches!(
-                task.state,
-                State::Blocked {
-                    key: Key::Settled,
-                    ..
-                }
-            )
+        let waiting = |wanted: Key| {
+            let waits =
+                |task: &Task| matches!(task.state, State::Blocked { key, .. } if key == wanted);
+            self.tasks.iter().position(waits)
         };
-        if let Some(main) = self.tasks.iter().position(waits_for_settled) {
+        if let Some(task) = waiting(Key::Quiet) {
+            candidates.push(task);
+            return;
+        }
+        if let Some(main) = waiting(Key::Settled) {
             let busy = self.tasks.iter().any(|task| match &task.state {
                 State::Blocked {
                     key: Key::Settled, ..
                 } => false,
                 State::Blocked { why, .. } => !why.idle,
-                _ => true,
+                State::Runnable => true,
+                State::Done => false,
             });
             if !busy {
                 candidates.push(main);
@@ -515,7 +524,7 @@ impl World {
                 State::Blocked {
                     why, place, key, ..
                 } => {
-                    if why.idle || *key == Key::Settled {
+                    if why.idle || matches!(key, Key::Settled | Key::Quiet) {
                         continue;
                     }
                     let mut line = format!(
@@ -789,6 +798,8 @@ pub(crate) fn spawn(
         w.add_task(name, kind, cpu)
     });
     let body = SameThread(body);
+    // Shuttle would let others run before the task exists, and they may start tasks as well.
+    world(|w| w.hold = true);
     let handle = shuttle::thread::spawn(move || {
         body.call();
         world(|w| {
@@ -796,6 +807,7 @@ pub(crate) fn spawn(
             w.wake(Key::Task(index));
         });
     });
+    world(|w| w.hold = false);
     let id = usize::from(handle.thread().id());
     assert_eq!(
         id, index,
@@ -840,10 +852,10 @@ pub(crate) fn join(task: usize, place: Place) {
     );
 }
 
-/// Wait until nothing else can happen.
-pub(crate) fn settle() {
+/// Wait until nothing else can happen. At the end, that somebody still waits is a deadlock.
+pub(crate) fn settle(at_the_end: bool) {
     block(State::Blocked {
-        key: Key::Settled,
+        key: if at_the_end { Key::Settled } else { Key::Quiet },
         why: Why::idle(),
         deadline: None,
         place: None,

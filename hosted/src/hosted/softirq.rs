@@ -263,6 +263,13 @@ pub unsafe fn __tasklet_hi_schedule(t: *mut tasklet_struct) {
 
 #[track_caller]
 pub unsafe fn tasklet_schedule(t: *mut tasklet_struct) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { tasklet_try_schedule(t) };
+}
+
+/// `tasklet_schedule()`, saying whether it was this call that queued the tasklet.
+#[track_caller]
+pub(crate) unsafe fn tasklet_try_schedule(t: *mut tasklet_struct) -> bool {
     let place = Location::caller();
     preempt();
     let newly = world(|w| {
@@ -277,6 +284,7 @@ pub unsafe fn tasklet_schedule(t: *mut tasklet_struct) {
         // SAFETY: SCHED was set just now.
         unsafe { __tasklet_schedule(t) };
     }
+    newly
 }
 
 #[track_caller]

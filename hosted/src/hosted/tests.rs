@@ -41,3 +41,836 @@ fn an_interrupt_reaches_its_handler() {
         }
     });
 }
+
+// ---- Interrupts ----
+
+/// Allocate a `State`, all zero.
+fn new_state() -> *mut State {
+    // SAFETY: an allocation that is checked below.
+    let state = unsafe { kzalloc(size_of::<State>(), GFP_KERNEL) }.cast::<State>();
+    assert!(!state.is_null());
+    state
+}
+
+fn free_state(state: *mut State) {
+    // SAFETY: the state was allocated by `new_state`.
+    unsafe { kfree(state.cast()) }
+}
+
+fn request(line: IrqLine, flags: u32, cookie: *mut State) -> ffi::c_int {
+    // SAFETY: `count` takes a `State` for its cookie, which the tests free after the interrupt.
+    unsafe {
+        request_irq(
+            line.number(),
+            Some(count),
+            flags as _,
+            null_mut(),
+            cookie.cast(),
+        )
+    }
+}
+
+fn free(line: IrqLine, cookie: *mut State) {
+    // SAFETY: registered by the test.
+    unsafe { free_irq(line.number(), cookie.cast()) };
+}
+
+/// Raise the line from the device side, some time.
+fn later(line: IrqLine) {
+    hardware("device", move || line.pulse());
+}
+
+fn failure(scenario: impl Fn(&Machine) + Send + Sync + 'static) -> Failure {
+    Explore::new("test")
+        .schedules(3000)
+        .run(scenario)
+        .expect_failure()
+}
+
+#[test]
+fn free_irq_waits_for_a_running_handler() {
+    explore(1000, |m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        request(line, 0, state);
+        later(line);
+        free(line, state);
+        // Freed at once: a handler that still ran would be reported.
+        free_state(state);
+    });
+}
+
+#[test]
+fn freeing_the_cookie_of_a_registered_handler_is_reported() {
+    let failure = failure(|m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        request(line, 0, state);
+        free_state(state);
+        free(line, state);
+    });
+    assert_eq!(failure.kind, Kind::FreedWhileActive);
+    assert_eq!(failure.tried, 1);
+    assert!(
+        failure.facts().iter().any(|fact| fact.contains("tests.rs")),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_shared_line_calls_every_handler_and_once_more_when_freed() {
+    explore(300, |m| {
+        let line = m.irq_line("demo", false);
+        let (one, two) = (new_state(), new_state());
+        assert_eq!(request(line, IRQF_SHARED, one), 0);
+        assert_eq!(request(line, IRQF_SHARED, two), 0);
+        line.pulse();
+        m.settle();
+        free(line, one);
+        free(line, two);
+        // SAFETY: no handler is registered any more.
+        unsafe { assert_eq!(((*one).handled, (*two).handled), (2, 2)) };
+        free_state(one);
+        free_state(two);
+    });
+}
+
+#[test]
+fn a_line_that_is_not_shared_has_one_handler() {
+    explore(20, |m| {
+        let line = m.irq_line("demo", false);
+        let (one, two) = (new_state(), new_state());
+        assert_eq!(request(line, 0, one), 0);
+        assert_eq!(request(line, 0, two), -(EBUSY as ffi::c_int));
+        assert_eq!(request(line, IRQF_SHARED, two), -(EBUSY as ffi::c_int));
+        free(line, one);
+        free_state(one);
+        free_state(two);
+    });
+}
+
+/// Counts, and is busy for a while; fails if it is entered twice.
+unsafe extern "C" fn alone(_irq: ffi::c_int, cookie: *mut ffi::c_void) -> irqreturn_t {
+    let state = cookie.cast::<State>();
+    // SAFETY: the cookie is a `State` that outlives the registration.
+    unsafe {
+        assert_eq!((*state).collected, 0, "the handler is entered twice");
+        (*state).collected = 1;
+        for _ in 0..3 {
+            super::preempt();
+        }
+        (*state).collected = 0;
+        (*state).handled += 1;
+    }
+    irqreturn_t::IRQ_HANDLED
+}
+
+#[test]
+fn a_line_in_progress_is_remembered_and_not_entered_twice() {
+    explore(1000, |m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        // SAFETY: as in `request`.
+        unsafe { request_irq(line.number(), Some(alone), 0, null_mut(), state.cast()) };
+        for _ in 0..3 {
+            later(line);
+        }
+        m.settle();
+        // SAFETY: nothing runs.
+        let handled = unsafe { (*state).handled };
+        assert!((1..=3).contains(&handled));
+        free(line, state);
+        free_state(state);
+    });
+}
+
+#[test]
+fn a_disabled_line_is_handled_when_it_is_enabled() {
+    explore(300, |m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        request(line, 0, state);
+        // SAFETY: process context; the line has a handler.
+        unsafe {
+            disable_irq(line.number());
+            disable_irq(line.number());
+            line.pulse();
+            m.settle();
+            assert_eq!((*state).handled, 0);
+            enable_irq(line.number());
+            m.settle();
+            assert_eq!((*state).handled, 0);
+            enable_irq(line.number());
+            m.settle();
+            assert_eq!((*state).handled, 1);
+        }
+        free(line, state);
+        free_state(state);
+    });
+}
+
+unsafe extern "C" fn wake_the_thread(_: ffi::c_int, _: *mut ffi::c_void) -> irqreturn_t {
+    irqreturn_t::IRQ_WAKE_THREAD
+}
+
+unsafe extern "C" fn sleep_and_count(irq: ffi::c_int, cookie: *mut ffi::c_void) -> irqreturn_t {
+    // SAFETY: a thread may sleep.
+    unsafe { msleep(1) };
+    // SAFETY: passed on.
+    unsafe { count(irq, cookie) }
+}
+
+#[test]
+fn a_threaded_handler_may_sleep_and_is_waited_for() {
+    explore(500, |m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        // SAFETY: as in `request`.
+        unsafe {
+            let result = request_threaded_irq(
+                line.number(),
+                Some(wake_the_thread),
+                Some(sleep_and_count),
+                0,
+                null_mut(),
+                state.cast(),
+            );
+            assert_eq!(result, 0);
+        }
+        later(line);
+        free(line, state);
+        free_state(state);
+    });
+}
+
+unsafe extern "C" fn sleeps(_: ffi::c_int, _: *mut ffi::c_void) -> irqreturn_t {
+    // SAFETY: none: that is the mistake.
+    unsafe { msleep(1) };
+    irqreturn_t::IRQ_HANDLED
+}
+
+#[test]
+fn sleeping_in_a_handler_is_reported() {
+    let failure = failure(|m| {
+        let line = m.irq_line("demo", false);
+        // SAFETY: the handler does not use its cookie.
+        unsafe {
+            request_irq(line.number(), Some(sleeps), 0, null_mut(), null_mut());
+            line.pulse();
+            m.settle();
+            free_irq(line.number(), null_mut());
+        }
+    });
+    assert_eq!(failure.kind, Kind::SleepInAtomic);
+    assert!(failure.message.contains("hard interrupt"), "{failure}");
+}
+
+// ---- Tasklets ----
+
+unsafe extern "C" fn schedules(_irq: ffi::c_int, cookie: *mut ffi::c_void) -> irqreturn_t {
+    let state = cookie.cast::<State>();
+    // SAFETY: the cookie is a `State`.
+    unsafe { tasklet_schedule(&raw mut (*state).tasklet) };
+    irqreturn_t::IRQ_HANDLED
+}
+
+unsafe extern "C" fn collects(tasklet: *mut tasklet_struct) {
+    let state = tasklet.cast::<State>();
+    // SAFETY: the tasklet is the first field of a `State`.
+    unsafe { (*state).collected += 1 };
+}
+
+#[test]
+fn a_tasklet_runs_once_for_many_schedules_before_it_ran() {
+    explore(500, |m| {
+        let state = new_state();
+        // SAFETY: the tasklet is killed before it is freed.
+        unsafe {
+            let tasklet = &raw mut (*state).tasklet;
+            tasklet_setup(tasklet, Some(collects));
+            local_bh_disable();
+            tasklet_schedule(tasklet);
+            tasklet_schedule(tasklet);
+            local_bh_enable();
+            m.settle();
+            assert_eq!((*state).collected, 1);
+            tasklet_kill(tasklet);
+            free_state(state);
+        }
+    });
+}
+
+/// The first article's driver: the tasklet is killed before the interrupt is freed.
+fn teardown_in_the_wrong_order(m: &Machine) {
+    let line = m.irq_line("demo", false);
+    let state = new_state();
+    // SAFETY: none: the order of the teardown is the mistake.
+    unsafe {
+        tasklet_setup(&raw mut (*state).tasklet, Some(collects));
+        request_irq(line.number(), Some(schedules), 0, null_mut(), state.cast());
+        later(line);
+        later(line);
+        tasklet_kill(&raw mut (*state).tasklet);
+    }
+    free(line, state);
+    free_state(state);
+}
+
+#[test]
+fn a_tasklet_scheduled_after_its_kill_is_reported() {
+    let failure = failure(teardown_in_the_wrong_order);
+    assert_eq!(failure.kind, Kind::FreedWhileActive);
+    assert!(failure.message.contains("tasklet"), "{failure}");
+}
+
+#[test]
+fn a_tasklet_killed_after_free_irq_is_quiet() {
+    explore(2000, |m| {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        // SAFETY: the interrupt is freed, then the tasklet killed, then the state freed.
+        unsafe {
+            tasklet_setup(&raw mut (*state).tasklet, Some(collects));
+            request_irq(line.number(), Some(schedules), 0, null_mut(), state.cast());
+            later(line);
+            later(line);
+            free(line, state);
+            tasklet_kill(&raw mut (*state).tasklet);
+            free_state(state);
+        }
+    });
+}
+
+#[test]
+fn killing_a_disabled_scheduled_tasklet_never_ends() {
+    let failure = Explore::new("test")
+        .schedules(5)
+        .max_steps(2000)
+        .run(|_| {
+            let state = new_state();
+            // SAFETY: the tasklet is not freed.
+            unsafe {
+                let tasklet = &raw mut (*state).tasklet;
+                tasklet_setup(tasklet, Some(collects));
+                tasklet_disable(tasklet);
+                tasklet_schedule(tasklet);
+                tasklet_kill(tasklet);
+            }
+        })
+        .expect_failure();
+    assert_eq!(failure.kind, Kind::Livelock);
+    assert!(
+        failure.waits().iter().any(|wait| wait.contains("tasklet")),
+        "{failure}"
+    );
+}
+
+// ---- Work ----
+
+unsafe extern "C" fn work_collects(work: *mut work_struct) {
+    // SAFETY: the work item is in a `State`.
+    unsafe {
+        let state = work
+            .byte_sub(std::mem::offset_of!(State, work))
+            .cast::<State>();
+        assert_eq!(current_work(), work);
+        msleep(1);
+        (*state).collected += 1;
+    }
+}
+
+fn with_work(state: *mut State) -> *mut work_struct {
+    // SAFETY: the state is there.
+    unsafe {
+        let work = &raw mut (*state).work;
+        init_work_with_key(work, Some(work_collects), false, null_mut(), null_mut());
+        work
+    }
+}
+
+#[test]
+fn disable_work_sync_waits_and_refuses_from_then_on() {
+    explore(1000, |m| {
+        let state = new_state();
+        let work = with_work(state);
+        // SAFETY: the work item is disabled before it is freed.
+        unsafe {
+            assert!(queue_work(system_percpu_wq, work));
+            let other = m.spawn("queues", {
+                let work = work as usize;
+                move || queue_work(system_percpu_wq, work as *mut work_struct)
+            });
+            disable_work_sync(work);
+            let collected = (*state).collected;
+            assert!(!queue_work(system_percpu_wq, work));
+            other.join();
+            m.settle();
+            assert_eq!(
+                (*state).collected,
+                collected,
+                "it ran after disable_work_sync"
+            );
+            free_state(state);
+        }
+    });
+}
+
+#[test]
+fn a_pending_work_item_is_queued_once() {
+    explore(200, |_| {
+        let state = new_state();
+        let work = with_work(state);
+        // SAFETY: the work item is flushed before it is freed.
+        unsafe {
+            disable_work(work);
+            assert!(!queue_work(system_dfl_wq, work));
+            assert!(enable_work(work));
+            queue_work(system_dfl_wq, work);
+            flush_work(work);
+            assert!((*state).collected >= 1);
+        }
+        free_state(state);
+    });
+}
+
+#[test]
+fn freeing_a_queued_work_item_is_reported() {
+    let failure = failure(|_| {
+        let state = new_state();
+        let work = with_work(state);
+        // SAFETY: none: the free is the mistake.
+        unsafe { queue_work(system_percpu_wq, work) };
+        free_state(state);
+    });
+    assert!(
+        matches!(failure.kind, Kind::FreedWhileActive | Kind::UseAfterFree),
+        "{failure}"
+    );
+}
+
+// ---- The ledger ----
+
+#[test]
+fn a_leak_is_reported_with_its_place() {
+    let failure = failure(|_| {
+        new_state();
+    });
+    assert_eq!(failure.kind, Kind::Leak);
+    assert!(failure.facts()[0].contains("tests.rs"), "{failure}");
+}
+
+#[test]
+fn use_after_free_is_reported_with_both_places() {
+    let failure = failure(|_| {
+        let state = new_state();
+        free_state(state);
+        // SAFETY: none: that is the mistake.
+        unsafe { tasklet_setup(&raw mut (*state).tasklet, Some(collects)) };
+    });
+    assert_eq!(failure.kind, Kind::UseAfterFree);
+    let text = failure.to_string();
+    for fact in ["allocated", "freed", "used", "DEVSCOPE_SCHEDULE="] {
+        assert!(text.contains(fact), "{text}");
+    }
+}
+
+#[test]
+#[cfg(not(devscope_asan))]
+fn a_write_after_free_is_seen_at_the_end() {
+    let failure = failure(|_| {
+        let state = new_state();
+        free_state(state);
+        // SAFETY: none: that is the mistake. (The quarantine keeps the memory.)
+        unsafe { (&raw mut (*state).handled).write(7) };
+    });
+    assert_eq!(failure.kind, Kind::UseAfterFree);
+    assert!(failure.message.contains("written"), "{failure}");
+}
+
+#[test]
+fn freeing_twice_is_reported() {
+    let failure = failure(|_| {
+        let state = new_state();
+        free_state(state);
+        free_state(state);
+    });
+    assert_eq!(failure.kind, Kind::BadFree);
+}
+
+#[test]
+fn an_allocation_fails_when_asked() {
+    explore(3, |m| {
+        m.fail_allocation(2);
+        // SAFETY: plain allocations, freed below.
+        unsafe {
+            let one = kmalloc(8, GFP_KERNEL);
+            assert!(kmalloc(8, GFP_KERNEL).is_null());
+            let three = kmalloc(8, GFP_KERNEL);
+            assert_eq!(m.ledger().count("kmalloc"), 2);
+            kfree(one);
+            kfree(three);
+            assert_eq!(m.ledger().to_string(), "nothing left");
+        }
+    });
+}
+
+// ---- Locks and waiting ----
+
+#[test]
+fn a_deadlock_is_reported_with_who_waits_for_what() {
+    let failure = failure(|m| {
+        let (one, two) = (
+            new_state() as *mut mutex as usize,
+            new_state() as *mut mutex as usize,
+        );
+        let lock = |first: usize, second: usize| {
+            // SAFETY: both are memory for a mutex; zero is how one begins.
+            move || unsafe {
+                mutex_lock(first as *mut mutex);
+                mutex_lock(second as *mut mutex);
+                mutex_unlock(second as *mut mutex);
+                mutex_unlock(first as *mut mutex);
+            }
+        };
+        let left = m.spawn("left", lock(one, two));
+        let right = m.spawn("right", lock(two, one));
+        left.join();
+        right.join();
+        free_state(one as *mut State);
+        free_state(two as *mut State);
+    });
+    assert_eq!(failure.kind, Kind::Deadlock);
+    assert!(
+        failure
+            .waits()
+            .iter()
+            .any(|wait| wait.contains("held by left")),
+        "{failure}"
+    );
+    assert!(
+        failure
+            .waits()
+            .iter()
+            .any(|wait| wait.contains("held by right")),
+        "{failure}"
+    );
+}
+
+static LOCK: [u64; 1] = [0];
+
+unsafe extern "C" fn takes_the_lock(_: ffi::c_int, _: *mut ffi::c_void) -> irqreturn_t {
+    let lock = LOCK.as_ptr().cast_mut().cast();
+    // SAFETY: the lock is a static; the model only uses its address.
+    unsafe {
+        spin_lock(lock);
+        spin_unlock(lock);
+    }
+    irqreturn_t::IRQ_HANDLED
+}
+
+#[test]
+fn a_spinlock_shared_with_a_handler_needs_interrupts_off() {
+    fn scenario(m: &Machine, careful: bool) {
+        let line = m.irq_line("demo", false);
+        let lock = LOCK.as_ptr().cast_mut().cast();
+        // SAFETY: the lock is a static; the handler has no cookie.
+        unsafe {
+            request_irq(
+                line.number(),
+                Some(takes_the_lock),
+                0,
+                null_mut(),
+                null_mut(),
+            );
+            later(line);
+            if careful {
+                spin_lock_irq(lock);
+                spin_unlock_irq(lock);
+            } else {
+                spin_lock(lock);
+                spin_unlock(lock);
+            }
+            m.settle();
+            free_irq(line.number(), null_mut());
+        }
+    }
+    explore(1000, |m| scenario(m, true));
+    let failure = failure(|m| scenario(m, false));
+    assert_eq!(failure.kind, Kind::Deadlock);
+    assert!(
+        failure.waits().iter().any(|wait| wait.contains("spins on")),
+        "{failure}"
+    );
+}
+
+#[test]
+fn taking_a_mutex_under_a_spinlock_is_reported() {
+    let failure = failure(|_| {
+        let state = new_state();
+        let lock = LOCK.as_ptr().cast_mut().cast();
+        // SAFETY: the lock is a static, the mutex is zeroed memory.
+        unsafe {
+            spin_lock(lock);
+            mutex_lock(state.cast());
+        }
+    });
+    assert_eq!(failure.kind, Kind::SleepInAtomic);
+}
+
+#[test]
+fn synchronize_rcu_waits_for_readers_that_began_before() {
+    explore(1000, |m| {
+        let state = new_state() as usize;
+        let published = Rc::new(std::cell::Cell::new(true));
+        let seen = published.clone();
+        let reader = m.spawn("reader", move || {
+            // SAFETY: the state is freed a grace period after it was taken back.
+            unsafe {
+                rcu_read_lock();
+                if seen.get() {
+                    super::preempt();
+                    check_access(state as *const State, size_of::<State>());
+                }
+                rcu_read_unlock();
+            }
+        });
+        super::preempt();
+        published.set(false);
+        // SAFETY: process context.
+        unsafe { synchronize_rcu() };
+        free_state(state as *mut State);
+        reader.join();
+    });
+}
+
+#[repr(C)]
+struct Queue {
+    head: wait_queue_head,
+    done: completion,
+    ready: bool,
+}
+
+fn new_queue() -> *mut Queue {
+    // SAFETY: the queue is initialised in its own memory.
+    unsafe {
+        let queue = kzalloc(size_of::<Queue>(), GFP_KERNEL).cast::<Queue>();
+        __init_waitqueue_head(&raw mut (*queue).head, null_mut(), null_mut());
+        init_completion(&raw mut (*queue).done);
+        queue
+    }
+}
+
+/// `wait_event_interruptible(queue->head, queue->ready)`
+fn wait_until_ready(queue: *mut Queue) -> ffi::c_long {
+    let mut entry = wait_queue_entry::default();
+    // SAFETY: the queue outlives the wait; the entry is taken off it below.
+    unsafe {
+        init_wait_entry(&mut entry, 0);
+        let result = loop {
+            let head = &raw mut (*queue).head;
+            let result = prepare_to_wait_event(head, &mut entry, TASK_INTERRUPTIBLE as ffi::c_int);
+            if (*queue).ready {
+                break 0;
+            }
+            if result != 0 {
+                break result;
+            }
+            schedule();
+        };
+        finish_wait(&raw mut (*queue).head, &mut entry);
+        result
+    }
+}
+
+#[test]
+fn a_wake_up_is_not_lost() {
+    explore(1000, |m| {
+        let queue = new_queue() as usize;
+        let sleeper = m.spawn("sleeper", move || wait_until_ready(queue as *mut Queue));
+        // SAFETY: the queue is freed after the sleeper has ended.
+        unsafe {
+            (*(queue as *mut Queue)).ready = true;
+            __wake_up(
+                &raw mut (*(queue as *mut Queue)).head,
+                TASK_NORMAL,
+                1,
+                null_mut(),
+            );
+            assert_eq!(sleeper.join(), 0);
+            kfree(queue as *const ffi::c_void);
+        }
+    });
+}
+
+#[test]
+fn a_signal_ends_an_interruptible_wait() {
+    explore(1000, |m| {
+        let queue = new_queue() as usize;
+        let sleeper = m.spawn("sleeper", move || wait_until_ready(queue as *mut Queue));
+        sleeper.interrupt();
+        assert_eq!(sleeper.join(), -(ERESTARTSYS as ffi::c_long));
+        // SAFETY: nobody waits any more.
+        unsafe { kfree(queue as *const ffi::c_void) };
+    });
+}
+
+#[test]
+fn freeing_a_wait_queue_with_a_sleeper_is_reported() {
+    let failure = failure(|m| {
+        let queue = new_queue() as usize;
+        let sleeper = m.spawn("sleeper", move || wait_until_ready(queue as *mut Queue));
+        m.settle();
+        // SAFETY: none: that is the mistake.
+        unsafe { kfree(queue as *const ffi::c_void) };
+        sleeper.interrupt();
+        sleeper.join();
+    });
+    assert_eq!(failure.kind, Kind::FreedWhileActive);
+    assert!(failure.message.contains("sleeper"), "{failure}");
+}
+
+#[test]
+fn a_completion_is_waited_for() {
+    explore(1000, |m| {
+        let queue = new_queue() as usize;
+        // SAFETY: the completion is freed after both have ended.
+        unsafe {
+            let done = move || &raw mut (*(queue as *mut Queue)).done;
+            let waiter = m.spawn("waiter", move || wait_for_completion(done()));
+            complete(done());
+            waiter.join();
+            assert!(!try_wait_for_completion(done()));
+            complete_all(done());
+            wait_for_completion(done());
+            assert!(try_wait_for_completion(done()));
+            kfree(queue as *const ffi::c_void);
+        }
+    });
+}
+
+#[test]
+fn a_timeout_passes_when_nothing_else_can_happen() {
+    explore(100, |_| {
+        let queue = new_queue();
+        // SAFETY: the completion is freed after the wait.
+        unsafe {
+            assert_eq!(wait_for_completion_timeout(&raw mut (*queue).done, 10), 0);
+            kfree(queue.cast());
+        }
+    });
+}
+
+#[repr(C)]
+struct Counted {
+    reference: percpu_ref,
+    done: completion,
+}
+
+unsafe extern "C" fn released(reference: *mut percpu_ref) {
+    // SAFETY: the reference is the first field of a `Counted`.
+    unsafe { complete(&raw mut (*reference.cast::<Counted>()).done) };
+}
+
+#[test]
+fn a_killed_percpu_ref_is_released_by_its_last_put_and_refuses() {
+    explore(1000, |m| {
+        // SAFETY: the memory is freed after the reference has been released and exited.
+        unsafe {
+            let counted = kzalloc(size_of::<Counted>(), GFP_KERNEL).cast::<Counted>();
+            init_completion(&raw mut (*counted).done);
+            let reference = &raw mut (*counted).reference;
+            assert_eq!(percpu_ref_init(reference, Some(released), 0, GFP_KERNEL), 0);
+            let address = reference as usize;
+            let user = m.spawn("user", move || {
+                let reference = address as *mut percpu_ref;
+                if devscope_percpu_ref_tryget_live(reference) {
+                    super::preempt();
+                    devscope_percpu_ref_put(reference);
+                }
+            });
+            percpu_ref_kill(reference);
+            assert!(!devscope_percpu_ref_tryget_live(reference));
+            wait_for_completion(&raw mut (*counted).done);
+            user.join();
+            percpu_ref_exit(reference);
+            m.settle();
+            kfree(counted.cast());
+        }
+    });
+}
+
+// ---- Exploring ----
+
+#[test]
+fn a_schedule_run_again_fails_again() {
+    let first = failure(teardown_in_the_wrong_order);
+    let again = run(first.schedule, teardown_in_the_wrong_order).expect_err("the same failure");
+    assert_eq!((again.kind, &again.message), (first.kind, &first.message));
+    assert_eq!(again.trace(), first.trace());
+    assert_eq!(again.schedule, first.schedule);
+}
+
+#[test]
+fn two_runs_of_a_schedule_give_the_same_trace() {
+    fn scenario(m: &Machine) {
+        let line = m.irq_line("demo", false);
+        let state = new_state();
+        let work = with_work(state);
+        request(line, 0, state);
+        later(line);
+        later(line);
+        // SAFETY: the work item is disabled before it is freed.
+        unsafe {
+            queue_work(system_percpu_wq, work);
+            disable_work_sync(work);
+        }
+        free(line, state);
+        free_state(state);
+    }
+    let mut traces = Vec::new();
+    for schedule in 0..50 {
+        let one = run(schedule, scenario).expect("no failure").trace;
+        let two = run(schedule, scenario).expect("no failure").trace;
+        assert!(!one.is_empty());
+        assert_eq!(one, two, "schedule {schedule}");
+        traces.push(one);
+    }
+    traces.sort();
+    traces.dedup();
+    assert!(
+        traces.len() > 10,
+        "only {} of 50 schedules differ",
+        traces.len()
+    );
+}
+
+#[test]
+fn a_panic_in_a_callback_is_a_finding_and_not_an_abort() {
+    unsafe extern "C" fn panics(_: ffi::c_int, _: *mut ffi::c_void) -> irqreturn_t {
+        panic!("out of cheese");
+    }
+    let failure = failure(|m| {
+        let line = m.irq_line("demo", false);
+        // SAFETY: the handler has no cookie.
+        unsafe { request_irq(line.number(), Some(panics), 0, null_mut(), null_mut()) };
+        line.pulse();
+        m.settle();
+    });
+    assert_eq!(failure.kind, Kind::Panic);
+    assert_eq!(failure.message, "out of cheese");
+    assert!(failure.facts()[0].contains("tests.rs"), "{failure}");
+}
+
+#[test]
+#[should_panic(expected = "again:      DEVSCOPE_SCHEDULE=")]
+fn explore_panics_with_the_line_that_replays() {
+    explore(10, |_| {
+        new_state();
+    });
+}
+
+#[test]
+fn an_exploration_works_after_one_that_failed() {
+    let _ = failure(|_| panic!("on purpose"));
+    explore(10, |_| {});
+}
