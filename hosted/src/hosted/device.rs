@@ -198,13 +198,13 @@ pub(crate) fn register(dev: *mut device, container: usize, name: &str, bus: Bus)
     });
 }
 
-/// Allocate a zeroed structure that contains a `struct device`.
+/// Allocate a zeroed structure for the model's own use.
 #[track_caller]
 pub(crate) fn allocate<T>(label: &'static str) -> *mut T {
     let place = Location::caller();
     world(|w| {
-        let memory = w.allocate(Layout::new::<T>(), label, place);
-        assert!(!memory.is_null(), "no memory for a device of the scenario");
+        let memory = w.allocate_always(Layout::new::<T>(), label, place);
+        assert!(!memory.is_null(), "no memory for the model itself");
         // SAFETY: just allocated with the size of `T`.
         unsafe { std::ptr::write_bytes(memory.cast::<T>(), 0, 1) };
         memory.cast()

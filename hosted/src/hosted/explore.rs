@@ -42,6 +42,10 @@ pub(crate) enum Strategy {
     },
 }
 
+/// After so many choices priorities count no more. They are not fair: a loop of tasks with high
+/// priorities would keep out for ever who is to end it.
+const UNFAIR: u64 = 3000;
+
 impl Strategy {
     pub(crate) fn from_seed(rng: &mut Rng) -> Self {
         match rng.below(4) {
@@ -86,6 +90,9 @@ impl Strategy {
                 chosen,
             } => {
                 *chosen += u64::from(candidates.len() > 1);
+                if *chosen > UNFAIR {
+                    return candidates[rng.below(candidates.len())];
+                }
                 let highest = *candidates.iter().max().expect("there is one").max(&current);
                 while of.len() <= highest {
                     of.push(u32::MAX / 2 + (rng.next() >> 33) as u32);

@@ -265,6 +265,7 @@ impl World {
         self.locks.forget_in(range);
     }
 
+    /// An allocation that a scenario may let fail.
     #[track_caller]
     pub(crate) fn allocate(
         &mut self,
@@ -272,9 +273,7 @@ impl World {
         label: &'static str,
         place: Place,
     ) -> *mut ffi::c_void {
-        self.ledger.allocations += 1;
-        if self.ledger.fail_at == Some(self.ledger.allocations) {
-            self.ledger.fail_at = None;
+        if !self.allocate_token() {
             self.note(
                 "allocation fails, as the scenario asked",
                 &label.into(),
@@ -282,6 +281,17 @@ impl World {
             );
             return ptr::null_mut();
         }
+        self.allocate_always(layout, label, place)
+    }
+
+    /// An allocation of the model's own.
+    #[track_caller]
+    pub(crate) fn allocate_always(
+        &mut self,
+        layout: Layout,
+        label: &'static str,
+        place: Place,
+    ) -> *mut ffi::c_void {
         let size = layout.size();
         // A block has at least a byte, and the alignment that `kmalloc` promises.
         let Ok(layout) = Layout::from_size_align(size.max(1), layout.align().max(16)) else {
@@ -295,7 +305,7 @@ impl World {
         // What `kmalloc` gives is not zero: make that visible, and the same each time.
         // SAFETY: the block has `layout.size()` bytes.
         unsafe { ptr::write_bytes(memory, 0x5a, layout.size()) };
-        let serial = self.ledger.allocations as u32;
+        let serial = self.ledger.blocks.len() as u32;
         let block = Block {
             layout,
             size,

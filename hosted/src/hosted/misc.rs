@@ -15,11 +15,10 @@ use super::{is_c_string, ledger, nobody};
 use crate::bindings::{
     device as c_device, file, file_operations, inode, iov_iter, kiocb, loff_t, miscdevice, module,
     poll_table, wait_queue_head_t, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENODEV, ENOENT, ENOTTY,
-    ERESTARTSYS, GFP_KERNEL, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR,
+    ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR,
 };
 use crate::error::{Error, Result};
 use crate::ffi;
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::ops::Range;
 use std::panic::Location;
@@ -273,15 +272,8 @@ pub(crate) fn open(name: &str, flags: OpenFlags) -> Result<OpenFile> {
         return Err(Error::from_errno(error(ENOENT)));
     };
     preempt();
-    let inode: *mut inode = ledger::alloc(Layout::new::<inode>(), GFP_KERNEL, "inode").cast();
-    if inode.is_null() {
-        return Err(Error::from_errno(error(crate::bindings::ENOMEM)));
-    }
-    let file: *mut file = ledger::alloc(Layout::new::<file>(), GFP_KERNEL, "struct file").cast();
-    if file.is_null() {
-        ledger::free(inode.cast());
-        return Err(Error::from_errno(error(crate::bindings::ENOMEM)));
-    }
+    let inode: *mut inode = device::allocate("inode");
+    let file: *mut file = device::allocate("struct file");
     // SAFETY: both have just been allocated with the size of their types.
     unsafe {
         inode.write(crate::bindings::inode {
