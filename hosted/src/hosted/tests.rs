@@ -1,5 +1,7 @@
 //! What the model promises, as tests against its C functions.
 
+mod driver;
+
 use super::*;
 use crate::bindings::*;
 use crate::ffi;
