@@ -109,7 +109,7 @@ fn target(
         facts.insert(1, format!("unmapped    {}", at(unmapped)));
         w.fail(Kind::WildAccess, message, &facts);
     }
-    if inside + size > mapping.len || inside % size != 0 {
+    if inside + size > mapping.len || !inside.is_multiple_of(size) {
         let message = format!(
             "an MMIO access of {size} bytes at offset {inside:#x} of a mapping of {:#x} bytes",
             mapping.len

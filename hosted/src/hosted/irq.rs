@@ -437,7 +437,8 @@ pub unsafe fn request_threaded_irq(
             .actions
             .iter()
             .all(|other| other.flags & IRQF_SHARED as ffi::c_ulong != 0);
-        if !line.actions.is_empty() && !(shared && others_share) {
+        let fits = line.actions.is_empty() || (shared && others_share);
+        if !fits {
             return Err(error(EBUSY));
         }
         let action = Action {

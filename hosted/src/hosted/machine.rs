@@ -374,9 +374,12 @@ impl World {
             object: object.clone(),
             place,
         };
-        if self.whole_trace.is_some() {
-            let line = self.format_event(&event);
-            self.whole_trace.as_mut().expect("just looked").push(line);
+        let line = self
+            .whole_trace
+            .is_some()
+            .then(|| self.format_event(&event));
+        if let (Some(trace), Some(line)) = (&mut self.whole_trace, line) {
+            trace.push(line);
         }
         self.trace.push_back(event);
     }
@@ -689,10 +692,9 @@ impl World {
 
     fn unpin(&mut self, me: usize, cpu: usize) {
         let task = &self.tasks[me];
-        if task.preempt_off == 0 && task.irqs_off == 0 && task.bh_off == 0 {
-            if self.cpus[cpu].pinned_by == Some(me) {
-                self.cpus[cpu].pinned_by = None;
-            }
+        let free = task.preempt_off == 0 && task.irqs_off == 0 && task.bh_off == 0;
+        if free && self.cpus[cpu].pinned_by == Some(me) {
+            self.cpus[cpu].pinned_by = None;
         }
     }
 }

@@ -370,9 +370,7 @@ fn put(address: usize, place: Place) {
     preempt();
     let last = world(|w| {
         w.check(address, size_of::<file>(), "a file", place);
-        let Some(open) = w.open_file(address) else {
-            return None;
-        };
+        let open = w.open_file(address)?;
         open.count -= 1;
         let (count, name) = (open.count, open.name.clone());
         (count == 0).then(|| {
@@ -517,18 +515,12 @@ impl OpenFile {
         let user = range.start as usize..range.end as usize;
         let (start, len) = (buffer.as_mut_ptr(), buffer.len());
         let result = self.call("reads", Some(user), |file, fops| {
-            transfer(file, start, len, ITER_DEST, |kiocb, iter, pos| match fops {
+            transfer(file, start, len, ITER_DEST, |kiocb, iter, pos| {
                 // SAFETY: the operation of an open file is called with that file, a user buffer
                 // and its position.
-                file_operations {
-                    read: Some(read), ..
-                } => unsafe { Some(read(file, start, len, pos)) },
-                // SAFETY: as above.
-                file_operations {
-                    read_iter: Some(read),
-                    ..
-                } => unsafe { Some(read(kiocb, iter)) },
-                _ => None,
+                let old = fops.read.map(|read| unsafe { read(file, start, len, pos) });
+                // SAFETY: as above; the iterator walks along that buffer.
+                old.or_else(|| fops.read_iter.map(|read| unsafe { read(kiocb, iter) }))
             })
         })?;
         transferred(result)
@@ -541,24 +533,14 @@ impl OpenFile {
         let user = range.start as usize..range.end as usize;
         let (start, len) = (buffer.as_ptr().cast_mut(), buffer.len());
         let result = self.call("writes", Some(user), |file, fops| {
-            transfer(
-                file,
-                start,
-                len,
-                ITER_SOURCE,
-                |kiocb, iter, pos| match fops {
-                    // SAFETY: as for `read`.
-                    file_operations {
-                        write: Some(write), ..
-                    } => unsafe { Some(write(file, start, len, pos)) },
-                    // SAFETY: as for `read`.
-                    file_operations {
-                        write_iter: Some(write),
-                        ..
-                    } => unsafe { Some(write(kiocb, iter)) },
-                    _ => None,
-                },
-            )
+            transfer(file, start, len, ITER_SOURCE, |kiocb, iter, pos| {
+                // SAFETY: as for `read`.
+                let old = fops
+                    .write
+                    .map(|write| unsafe { write(file, start, len, pos) });
+                // SAFETY: as for `read`.
+                old.or_else(|| fops.write_iter.map(|write| unsafe { write(kiocb, iter) }))
+            })
         })?;
         transferred(result)
     }

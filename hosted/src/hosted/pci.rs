@@ -443,7 +443,8 @@ pub unsafe fn pci_resource_start(pdev: *mut pci_dev, bar: ffi::c_int) -> resourc
     with(pdev, |_| ());
     // SAFETY: just checked to be a device.
     unsafe {
-        (&(*pdev).resource)
+        (*pdev)
+            .resource
             .get(bar as usize)
             .map_or(0, |resource| resource.start)
     }

@@ -323,9 +323,7 @@ pub unsafe fn finish_wait(wq_head: *mut wait_queue_head, wq_entry: *mut wait_que
 fn sleep_prepared(deadline: Option<u64>, place: Place) {
     let state = world(|w| {
         w.might_sleep("schedule", place);
-        let Some(prepared) = w.me().prepared else {
-            return None;
-        };
+        let prepared = w.me().prepared?;
         let signal = prepared.interruptible && w.me().signal;
         if std::mem::take(&mut w.me().woken) || signal {
             w.me().prepared = None;
