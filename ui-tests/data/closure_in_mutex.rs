@@ -1,7 +1,8 @@
 // A closure over the data is not kept in it: it would be dropped with it, and use what is left.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The fields of the data are dropped one after the other, the closure after what it borrows or before.
+// The fields of the data are dropped one after the other, the closure after what it borrows or
+// before.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

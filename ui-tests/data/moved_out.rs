@@ -1,7 +1,8 @@
 // The data stays where it is: moved out, a field would be freed twice, and under its handlers.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The tasklet would free the table that handlers go on reading, and the data would free it once more.
+// The tasklet would free the table that handlers go on reading, and the data would free it once
+// more.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

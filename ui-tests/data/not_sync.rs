@@ -1,7 +1,8 @@
 // The data is shared by all CPUs: a Cell in it would be changed by one while another reads it.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// With a KBox in the Cell, the tasklet would free it on one CPU while the handler uses it on another.
+// With a KBox in the Cell, the tasklet would free it on one CPU while the handler uses it on
+// another.
 
 use core::cell::Cell;
 use devscope::{pci::Driver, Scope};

@@ -1,8 +1,8 @@
 // attach() has two lifetimes: with one, the data could borrow itself, and read that when dropped.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The table is dropped before what borrows it. (`Data<'a>` is accepted where `Data` is covariant: then
-// nothing can be stored in it through a shared borrow.)
+// The table is dropped before what borrows it. (`Data<'a>` is accepted where `Data` is covariant:
+// then nothing can be stored in it through a shared borrow.)
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

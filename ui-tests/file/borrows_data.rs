@@ -1,7 +1,8 @@
 // An open file borrows nothing of the device: it may be closed when the data is long gone.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The second case of the README: release() drops the file, and what it borrows was freed by unbind.
+// The second case in examples/: release() drops the file, and what it borrows was freed by
+// unbind.
 
 use devscope::{file::File, pci::Driver, Scope};
 use kernel::{
@@ -70,6 +71,7 @@ impl<'f> File for DemoFile<'f> {
     fn open(_dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile { data: None }, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, _dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         self.data.ok_or(ENODEV)?.bar.write32(1, STATUS);
         Ok(0)

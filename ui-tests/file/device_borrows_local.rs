@@ -1,7 +1,8 @@
 // The device side borrows nothing of attach(): programs would use a stack frame that is gone.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The first ioctl() comes when attach() has returned, and tells the program what its stack is used for.
+// The first ioctl() comes when attach() has returned, and tells the program what its stack is
+// used for.
 
 use devscope::{file::File, pci::Driver, Scope};
 use kernel::{
@@ -19,6 +20,7 @@ struct DemoDevice<'a> {
     data: &'a Data<'a>,
     name: &'a [u8; 2],
 }
+
 struct DemoFile;
 
 #[pin_data]

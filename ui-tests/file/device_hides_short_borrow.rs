@@ -1,7 +1,9 @@
 // A device side hides no short borrow in a closure's type: programs would use a stack that is gone.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// rust-lang/rust#84366: a closure's lifetime does not cover its signature. `Device<'a>: 'a` does.
+// rust-lang/rust#84366: a closure's lifetime does not cover its signature. The bound of
+// `Device<'a>` catches this form of it; one that names the type through a projection is rustc's
+// to mend.
 
 use core::{marker::PhantomData, ops::Deref};
 use devscope::{file::File, pci::Driver, Scope};
@@ -24,6 +26,7 @@ where
 {
     scope.misc_device::<DemoFile<F>>(c"demo", device)
 }
+
 /// rustc takes the closure for `'static`, whatever `'short` is.
 fn register_for<'short>(scope: &mut Scope<'_>, events: &'short Atomic<i32>) -> Result {
     register(|| -> &'short Atomic<i32> { loop {} }, scope, events)

@@ -67,6 +67,7 @@ impl<'f> File for DemoFile<'f> {
     fn open(_reset: &Work<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile { reset: None }, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, _reset: &Work<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         self.reset.ok_or(ENODEV)?.schedule();
         Ok(0)

@@ -1,7 +1,8 @@
 // open() does not return a borrow of the device: the file lives longer than what it points to.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A program that keeps the file open over an unbind would read whatever the memory is used for then.
+// A program that keeps the file open over an unbind would read whatever the memory is used for
+// then.
 
 use devscope::{file::File, pci::Driver, Scope};
 use kernel::{

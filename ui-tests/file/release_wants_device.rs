@@ -1,8 +1,8 @@
 // release() gets no device: the last close may come when the device's data is long gone.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The second case of the README, as in C: release() switches the device off through state that devres
-// has freed.
+// The second case in examples/, as in C: release() switches the device off through state that
+// devres has freed.
 
 use devscope::{file::File, pci::Driver, Scope};
 use kernel::{
@@ -19,6 +19,7 @@ const STATUS: usize = 0x24;
 struct DemoDevice<'a> {
     data: &'a Data<'a>,
 }
+
 struct DemoFile;
 
 #[pin_data]
@@ -67,6 +68,7 @@ impl File for DemoFile {
     fn open(_dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         dev.data.bar.write32(1, STATUS);
         Ok(0)

@@ -77,6 +77,7 @@ impl File for DemoFile {
         self.data.populate(dev.data);
         Ok(0)
     }
+
     fn release(this: Arc<Self>) {
         if let Some(data) = this.data.as_ref() {
             data.bar.write32(0, STATUS);

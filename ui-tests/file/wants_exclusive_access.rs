@@ -70,6 +70,7 @@ impl File for DemoFile {
     fn open(_dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile { calls: 0 }, GFP_KERNEL)?)
     }
+
     fn ioctl(&mut self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         dev.data.bar.write32(1, STATUS);
         self.calls += 1;

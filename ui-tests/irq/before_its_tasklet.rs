@@ -1,8 +1,8 @@
 // A tasklet is registered before its interrupt, which would schedule memory that is not set up.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The line is shared, so an interrupt may come at once: tasklet_schedule() of memory that nobody has
-// set up. (Bodies that need each other's handles: Scope::declare_tasklet().)
+// The line is shared, so an interrupt may come at once: tasklet_schedule() of memory that nobody
+// has set up. (Bodies that need each other's handles: Scope::declare_tasklet().)
 
 use devscope::{pci::Driver, tasklet::Tasklet, Scope};
 use kernel::{

@@ -1,7 +1,8 @@
 // A handler has no buffer to itself: it would move what other CPUs read at that time.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// push() may move the elements; a second CPU that pushes at that time would write into freed memory.
+// push() may move the elements; a second CPU that pushes at that time would write into freed
+// memory.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

@@ -1,8 +1,8 @@
 // A handler runs on any CPU while others look: what it counts is atomic, or two of them would race.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// One closure may also serve two vectors one day; a plain counter would then lose interrupts, and a
-// plain pointer in its place would be freed twice.
+// A plain counter would lose interrupts. With a box instead of a number, the old one would be
+// freed while another CPU reads it.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

@@ -1,8 +1,8 @@
 // A vector is kept in the data: freed with attach(), its handler would run unwaited for.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// pci_free_irq_vectors() with a handler still registered is a BUG() for MSI; after it, free_irq() finds no
-// line to wait for, and the handler runs on data that is gone.
+// free_irq() of a line whose descriptor was freed with its vectors returns at once; the handler
+// may be running still, on data that is gone.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

@@ -1,7 +1,8 @@
 // Vectors are not kept where they can be taken out: freed early, their handler is never waited for.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// free_irq() of a line whose descriptor has gone returns at once; the handler may be running still.
+// free_irq() of a line whose descriptor was freed with its vectors returns at once; the handler
+// may be running still, on data that is gone.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

@@ -1,8 +1,8 @@
 // A closure borrows nothing that dies before the scope: it would use a stack frame that is gone.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// attach() returns long before the first interrupt schedules the tasklet, which would then count in
-// whatever stands on that stack by now.
+// attach() returns long before the first interrupt schedules the tasklet, which would then count
+// in whatever stands on that stack by now.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

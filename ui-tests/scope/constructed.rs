@@ -1,8 +1,8 @@
 // Only the framework makes a scope: nobody would end one that probe() made, nor stop what is in it.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A scope of the driver's own could be forgotten; its tasklet would run on the data of a device that
-// has been unbound.
+// A scope of the driver's own could be forgotten; its tasklet would run on the data of a device
+// that has been unbound.
 
 use core::mem;
 use devscope::{pci::Driver, Scope};

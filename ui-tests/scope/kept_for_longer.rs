@@ -1,7 +1,8 @@
 // A scope is lent for attach() only: kept for 'a, it would register closures while the scope ends.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The tasklet of a work item that runs late, for example, would join when nobody stops it any more.
+// The tasklet of a work item that runs late, for example, would join when nobody stops it any
+// more.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{
@@ -19,6 +20,7 @@ struct Setup<'a> {
     scope: &'a mut Scope<'a>,
     data: &'a Data<'a>,
 }
+
 impl<'a> Setup<'a> {
     fn go(self) -> Result {
         let data = self.data;

@@ -1,7 +1,8 @@
 // A scope does not become 'static: what it gives out could then be kept after the scope has ended.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The queue's memory goes with the scope; a handle that lives for ever would wake a queue that is gone.
+// The queue's memory goes with the scope; a handle that lives for ever would wake a queue that is
+// gone.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

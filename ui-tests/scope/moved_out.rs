@@ -1,7 +1,8 @@
 // A scope is lent, not given: a driver that owned it could register closures when nobody ends them.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// Kept, say, by a work item, it would register a tasklet while the scope ends, which nobody would stop.
+// Kept, say, by a work item, it would register a tasklet while the scope ends, which nobody would
+// stop.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

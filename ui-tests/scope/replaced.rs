@@ -1,7 +1,8 @@
 // A scope cannot be replaced by an empty one: forgetting the full one would skip its teardown.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The tasklet would go on running after the device has been unbound and its data has been dropped.
+// The tasklet would go on running after the device has been unbound and its data has been
+// dropped.
 
 use core::mem;
 use devscope::{pci::Driver, Scope};

@@ -1,7 +1,8 @@
 // A tasklet holds no lock from attach(): it would unlock, on another CPU, what it never locked.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// attach() would return with the lock held and preemption off. No use after free, but nobody else gets in.
+// attach() would return with the lock held and preemption off. No use after free, but nobody else
+// gets in.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

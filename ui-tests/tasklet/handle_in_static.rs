@@ -1,7 +1,8 @@
 // A handle is not kept in a static: after unbind, it would schedule a tasklet that is freed.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A second device of the same driver would find the handle of the first, which may have been unplugged.
+// A second device of the same driver would find the handle of the first, which may have been
+// unplugged.
 
 use devscope::{pci::Driver, tasklet::Tasklet, Scope};
 use kernel::{

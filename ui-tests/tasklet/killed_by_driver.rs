@@ -1,8 +1,8 @@
 // A driver kills no tasklet: the interrupt, which is still on, would schedule it on freed memory.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The first case in the README, as in C: tasklet_kill() in remove(), and only then does devres free the
-// interrupt. In between, the handler schedules the tasklet once more.
+// The first case in examples/, as in C: tasklet_kill() in remove(), and only then does devres
+// free the interrupt. In between, the handler schedules the tasklet once more.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

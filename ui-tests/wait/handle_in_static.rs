@@ -1,7 +1,8 @@
 // A queue is not kept in a static: after unbind, sleepers would be put on a list that is freed.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A second device of the same driver would sleep on the queue of the first, which may be unplugged.
+// A second device of the same driver would sleep on the queue of the first, which may be
+// unplugged.
 
 use devscope::{pci::Driver, wait::WaitQueue, Scope};
 use kernel::{

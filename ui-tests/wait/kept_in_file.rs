@@ -1,7 +1,7 @@
 // An open file keeps no queue: read() after unbind would sleep on a list that is freed.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// The file stays open after unbind: the second case of the README, with a queue for the state.
+// The file stays open after unbind: the second case in examples/, with a queue for the state.
 
 use devscope::{file::File, pci::Driver, wait::WaitQueue, Scope};
 use kernel::{
@@ -70,6 +70,7 @@ impl<'f> File for DemoFile<'f> {
     fn open(_done: &WaitQueue<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile { done: None }, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, _done: &WaitQueue<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         self.done.ok_or(ENODEV)?.wake_all();
         Ok(0)

@@ -70,6 +70,7 @@ impl File for DemoFile {
     fn open(done: &WaitQueue<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile { done: *done }, GFP_KERNEL)?)
     }
+
     fn release(this: Arc<Self>) {
         this.done.wake_all();
     }

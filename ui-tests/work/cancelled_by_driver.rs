@@ -1,7 +1,8 @@
 // A driver cancels no work: whoever still has the handle would queue it again, on freed memory.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// As in C: cancel_work_sync() in remove(), and the interrupt, which is still on, queues it once more.
+// As in C: cancel_work_sync() in remove(), and the interrupt, which is still on, queues it once
+// more.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

@@ -1,7 +1,8 @@
 // Work carries no lock from attach() to its thread, which would unlock what it never locked.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A mutex is unlocked by the task that has locked it; another one would wake nobody, or the wrong one.
+// A mutex is unlocked by the task that has locked it; another one would wake nobody, or the wrong
+// one.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

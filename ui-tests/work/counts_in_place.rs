@@ -1,7 +1,8 @@
 // Work is called through a shared borrow: what it counts is atomic, or others would race with it.
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// Its destructor runs on yet another thread; a plain counter has no owner that all of them agree on.
+// A plain counter would lose attempts. With a box instead of a number, the old one would be freed
+// while another CPU reads it.
 
 use devscope::{pci::Driver, Scope};
 use kernel::{

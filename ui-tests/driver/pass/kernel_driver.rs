@@ -41,6 +41,7 @@ impl Driver for Demo {
             },
         })
     }
+
     fn attach<'a>(
         _dev: &'a pci::Device<Bound>,
         _data: Pin<&'a Data<'_>>,

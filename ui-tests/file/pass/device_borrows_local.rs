@@ -17,6 +17,7 @@ struct DemoDevice<'a> {
     data: &'a Data<'a>,
     name: [u8; 2],
 }
+
 struct DemoFile;
 
 #[pin_data]

@@ -20,6 +20,7 @@ struct DemoDevice<'a> {
     data: &'a Data<'a>,
     opened: Atomic<i32>,
 }
+
 struct DemoFile;
 
 #[pin_data]
@@ -74,6 +75,7 @@ impl File for DemoFile {
         dev.opened.add(1, Relaxed);
         Ok(Arc::new(DemoFile, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         dev.data.bar.write32(1, STATUS);
         Ok(0)

@@ -63,6 +63,7 @@ impl File for DemoFile {
     fn open(_reset: &Work<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, reset: &Work<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         reset.schedule();
         Ok(0)

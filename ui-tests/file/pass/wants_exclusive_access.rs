@@ -72,6 +72,7 @@ impl File for DemoFile {
         let calls = Atomic::new(0);
         Ok(Arc::new(DemoFile { calls }, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         dev.data.bar.write32(1, STATUS);
         self.calls.add(1, Relaxed);

@@ -16,6 +16,7 @@ const STATUS: usize = 0x24;
 struct DemoDevice<'a> {
     data: &'a Data<'a>,
 }
+
 struct DemoFile;
 
 #[pin_data]
@@ -64,6 +65,7 @@ impl File for DemoFile {
     fn open(_dev: &DemoDevice<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, dev: &DemoDevice<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         dev.data.bar.write32(1, STATUS);
         Ok(0)

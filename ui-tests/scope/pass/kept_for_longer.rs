@@ -17,6 +17,7 @@ struct Setup<'s, 'a> {
     scope: &'s mut Scope<'a>,
     data: &'a Data<'a>,
 }
+
 impl Setup<'_, '_> {
     fn go(&mut self) -> Result {
         let data = self.data;

@@ -66,6 +66,7 @@ impl File for DemoFile {
     fn open(_done: &WaitQueue<'_>) -> Result<Arc<Self>> {
         Ok(Arc::new(DemoFile, GFP_KERNEL)?)
     }
+
     fn ioctl(&self, done: &WaitQueue<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
         done.wake_all();
         Ok(0)
