@@ -11,8 +11,6 @@ use core::{
 };
 use pinned_init::{PinInit, Wrapper, Zeroable};
 
-pub use crate::sync::aref::{ARef, AlwaysRefCounted};
-
 /// Something whose ownership can be handed to C code as a pointer, and taken back.
 ///
 /// # Safety
