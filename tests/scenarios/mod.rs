@@ -1,0 +1,797 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Small drivers, and what programs and hardware do to them while they are unbound.
+//!
+//! Each scenario is a function of the machine. `tests/teardown.rs` explores it with the crate as it
+//! is, where nothing may be found; `tests/mutants` with a teardown that has a mistake in it, where
+//! something has to be.
+//!
+//! All drivers are for the `edu` device, of which they use `RAISE` and `ACKNOWLEDGE`. A *canary* is
+//! a counter in an allocation that a closure owns: a callback that runs after its closure was dropped
+//! touches freed memory, and the ledger says so.
+
+use devscope::{
+    file::{File, Kiocb},
+    pci::Driver,
+    wait::WaitQueue,
+    work::Work,
+    Scheduled, Scope,
+};
+use kernel::{
+    device::{Bound, Core},
+    hosted::{edu::Edu, Machine},
+    io::Io,
+    iov::{IovIterDest, IovIterSource},
+    irq::{Flags, IrqReturn},
+    pci,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        Arc, Completion,
+    },
+};
+use std::marker::PhantomData;
+
+mod regs {
+    pub const INTERRUPT_STATUS: usize = 0x24;
+    pub const RAISE: usize = 0x60;
+    pub const ACKNOWLEDGE: usize = 0x64;
+    pub const SIZE: usize = 0x100;
+}
+
+/// Everything passive, the same for all.
+#[pin_data]
+pub struct Data<'bound> {
+    bar: pci::Bar<'bound, { regs::SIZE }>,
+    vectors: pci::IrqVectorRegistration<'bound>,
+    arrived: Atomic<bool>,
+    #[pin]
+    completion: Completion,
+    count: Atomic<i64>,
+}
+
+impl Data<'_> {
+    fn raise(&self) {
+        self.bar.write32(1, regs::RAISE);
+    }
+
+    /// Reads and acknowledges what the device asks for; 0 if it did not ask.
+    fn acknowledge(&self) -> u32 {
+        let status = self.bar.read32(regs::INTERRUPT_STATUS);
+        if status != 0 {
+            self.bar.write32(status, regs::ACKNOWLEDGE);
+        }
+        status
+    }
+}
+
+/// A driver but for what probing it has in common with the others.
+pub trait Shape: Sized + Send + Sync + 'static {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result;
+
+    fn unbind(_data: &Data<'_>) {}
+}
+
+/// The driver of a shape.
+pub struct Shaped<S>(PhantomData<S>);
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl<S: Shape> Driver for Shaped<S> {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.set_master();
+                dev.iomap_region_sized(0, c"shape")?
+            },
+            vectors: dev.alloc_irq_vectors(1, 1, pci::IrqTypes::all())?,
+            arrived: Atomic::new(false),
+            completion <- Completion::new(),
+            count: Atomic::new(0),
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        S::attach(data.get_ref(), scope)
+    }
+
+    fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
+        S::unbind(data.get_ref());
+    }
+}
+
+/// A counter in memory that whoever holds it owns.
+fn canary() -> Result<KBox<Atomic<i64>>> {
+    Ok(KBox::new(Atomic::new(0), GFP_KERNEL)?)
+}
+
+/// Registers a handler that acknowledges, counts on a canary, and then does `and`.
+fn handler<'a>(
+    data: &'a Data<'_>,
+    scope: &mut Scope<'a>,
+    and: impl Fn() + Send + Sync + 'a,
+) -> Result {
+    let canary = canary()?;
+    scope.irq(data.vectors.index(0)?, Flags::SHARED, c"shape", move || {
+        if data.acknowledge() == 0 {
+            return IrqReturn::None;
+        }
+        canary.add(1, Relaxed);
+        and();
+        IrqReturn::Handled
+    })
+}
+
+/// Declares a driver module for a shape: what `devscope::module_pci_driver!` does, but with a module
+/// type that can be named from here, for files that do not stand beside it.
+macro_rules! driver {
+    ($module:ident, $shape:ty) => {
+        pub mod $module {
+            use kernel::{driver::Registration, prelude::*, InPlaceModule};
+
+            type Adapter = devscope::pci::Adapter<super::Shaped<$shape>>;
+
+            #[pin_data]
+            pub struct Owner {
+                #[pin]
+                driver: Registration<Adapter>,
+            }
+
+            impl InPlaceModule for Owner {
+                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+                    try_pin_init!(Owner {
+                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
+                    })
+                }
+            }
+
+            module! {
+                type: Owner,
+                name: "shape",
+                authors: ["The devscope authors"],
+                description: "A driver for tests",
+                license: "GPL",
+            }
+        }
+    };
+}
+
+// ---- An interrupt and its tasklet, each bringing about the other, for ever ----
+
+driver!(looping, super::Looping);
+pub struct Looping;
+
+impl Shape for Looping {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let canary = canary()?;
+        let bottom = scope.tasklet(move || {
+            canary.add(1, Relaxed);
+            data.raise();
+        })?;
+        handler(data, scope, move || {
+            bottom.schedule();
+        })
+    }
+}
+
+pub fn an_interrupt_and_its_tasklet_keep_each_other_going(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &looping::MODULE, edu.clone(), move || edu.raise(1));
+}
+
+/// Loads the module, plugs the device in, lets `hardware` happen while the device is unbound, and
+/// takes everything away.
+fn unbind_while(
+    machine: &Machine,
+    module: &'static kernel::hosted::ModuleInfo,
+    edu: std::sync::Arc<Edu>,
+    hardware: impl FnOnce() + 'static,
+) {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(edu);
+    assert!(slot.is_bound());
+    let hardware = machine.spawn("hardware", hardware);
+    slot.unbind().expect("the device unbinds");
+    hardware.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+// ---- The same with a work item ----
+
+driver!(working, super::Working);
+pub struct Working;
+
+impl Shape for Working {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let canary = canary()?;
+        let work = scope.work(move || {
+            canary.add(1, Relaxed);
+            data.raise();
+        })?;
+        handler(data, scope, move || {
+            work.schedule();
+        })
+    }
+}
+
+pub fn an_interrupt_and_its_work_keep_each_other_going(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &working::MODULE, edu.clone(), move || edu.raise(1));
+}
+
+// ---- Three members, one after the other, declared before they are defined ----
+
+driver!(triangle, super::Triangle);
+pub struct Triangle;
+
+impl Shape for Triangle {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (tasklet, tasklet_slot) = scope.declare_tasklet()?;
+        let (work, work_slot) = scope.declare_work()?;
+        handler(data, scope, move || {
+            tasklet.schedule();
+        })?;
+        let (first, second) = (canary()?, canary()?);
+        tasklet_slot.define(scope, move || {
+            first.add(1, Relaxed);
+            work.schedule();
+        })?;
+        work_slot.define(scope, move || {
+            second.add(1, Relaxed);
+            data.raise();
+        })
+    }
+}
+
+pub fn interrupt_tasklet_and_work_go_round(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &triangle::MODULE, edu.clone(), move || edu.raise(1));
+}
+
+// ---- Work that waits for what only the interrupt brings ----
+
+driver!(waiting, super::Waiting);
+pub struct Waiting;
+
+impl Shape for Waiting {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let work = scope.work(move || {
+            data.raise();
+            data.completion.wait_for_completion();
+            data.count.add(1, Relaxed);
+        })?;
+        handler(data, scope, || data.completion.complete_all())?;
+        work.schedule();
+        Ok(())
+    }
+}
+
+pub fn work_waits_for_its_interrupt(machine: &Machine) {
+    unbind_while(machine, &waiting::MODULE, Edu::new(), || {});
+}
+
+// ---- Work that waits on a queue, for what nobody brings ----
+
+driver!(forlorn, super::Forlorn);
+pub struct Forlorn;
+
+impl Shape for Forlorn {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let queue = scope.wait_queue()?;
+        let work = scope.work(move || {
+            assert_eq!(queue.wait_until(|| data.arrived.load(Acquire)), Err(ENODEV));
+        })?;
+        work.schedule();
+        Ok(())
+    }
+}
+
+pub fn work_waits_for_what_nobody_brings(machine: &Machine) {
+    unbind_while(machine, &forlorn::MODULE, Edu::new(), || {});
+}
+
+// ---- A device node whose read() sleeps until there was an interrupt ----
+
+driver!(reading, super::Reading);
+pub struct Reading;
+
+/// The device side of [`Node`].
+pub struct Side<'a> {
+    data: &'a Data<'a>,
+    arrivals: WaitQueue<'a>,
+    work: Work<'a>,
+    /// Belongs to the device side, so an operation that is still in there after it was dropped
+    /// touches freed memory.
+    canary: KBox<Atomic<i64>>,
+}
+
+/// A file of the device node of `S`.
+pub struct Node<S> {
+    own: Atomic<i64>,
+    _shape: PhantomData<S>,
+}
+
+/// A shape with a device node.
+pub trait WithNode: Shape {
+    type Owner: kernel::ModuleMetadata;
+
+    /// Whether `open()` sleeps until there was an interrupt.
+    const SLEEP_IN_OPEN: bool = false;
+}
+
+impl WithNode for Reading {
+    type Owner = reading::Owner;
+}
+
+fn side<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result<Side<'a>> {
+    let arrivals = scope.wait_queue()?;
+    let counted = canary()?;
+    let work = scope.work(move || {
+        counted.add(1, Relaxed);
+    })?;
+    handler(data, scope, move || {
+        data.arrived.store(true, Release);
+        arrivals.wake_all();
+    })?;
+    Ok(Side {
+        data,
+        arrivals,
+        work,
+        canary: canary()?,
+    })
+}
+
+impl Shape for Reading {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let side = side(data, scope)?;
+        scope.misc_device::<Node<Reading>>(c"shape", side)
+    }
+}
+
+#[vtable]
+impl<S: WithNode> File for Node<S> {
+    type Device<'a> = Side<'a>;
+    type OwnerModule = S::Owner;
+
+    fn open(side: &Side<'_>) -> Result<Arc<Self>> {
+        side.canary.add(1, Relaxed);
+        if S::SLEEP_IN_OPEN {
+            side.arrivals
+                .wait_until(|| side.data.arrived.load(Acquire))?;
+        }
+        Ok(Arc::new(
+            Node {
+                own: Atomic::new(1),
+                _shape: PhantomData,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// Sleeps until there was an interrupt, and reads one byte.
+    fn read_iter(
+        &self,
+        side: &Side<'_>,
+        kiocb: &mut Kiocb<'_>,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        self.own.add(1, Relaxed);
+        if kiocb.nonblocking() && !side.data.arrived.load(Acquire) {
+            return Err(EAGAIN);
+        }
+        let waited = side
+            .arrivals
+            .wait_until(|| side.data.arrived.load(Acquire));
+        side.canary.add(1, Relaxed);
+        side.work.schedule();
+        waited.map(|()| to.copy_to_iter(&[1]))
+    }
+
+    /// Raises an interrupt.
+    fn write_iter(
+        &self,
+        side: &Side<'_>,
+        _kiocb: &mut Kiocb<'_>,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        side.data.raise();
+        side.canary.add(1, Relaxed);
+        Ok(from.copy_from_iter(&mut [0; 8]))
+    }
+
+    fn ioctl(&self, side: &Side<'_>, cmd: u32, _arg: usize) -> Result<isize> {
+        match cmd {
+            1 => Ok(side.canary.load(Relaxed) as isize),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn release(this: Arc<Self>) {
+        this.own.add(1, Relaxed);
+    }
+}
+
+pub fn a_reader_sleeps_through_unbind(machine: &Machine) {
+    let module = machine.load(&reading::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let file = machine.open("shape").expect("the node opens");
+    let reader = machine.spawn("reader", move || {
+        assert_eq!(file.read(&mut [0; 8]), Err(ENODEV));
+        file.close().expect("close() succeeds");
+    });
+    slot.unbind().expect("the device unbinds");
+    reader.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+pub fn operations_race_with_unbind(machine: &Machine) {
+    let module = machine.load(&reading::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let programs: std::vec::Vec<_> = (0..2)
+        .map(|_| {
+            let file = machine.open("shape").expect("the node opens");
+            machine.spawn("program", move || {
+                for _ in 0..2 {
+                    match file.write(b"x") {
+                        Ok(1) | Err(ENODEV) => {}
+                        other => panic!("write() gave {other:?}"),
+                    }
+                    match file.read(&mut [0; 8]) {
+                        Ok(1) | Err(ENODEV) => {}
+                        other => panic!("read() gave {other:?}"),
+                    }
+                }
+                file.close().expect("close() succeeds");
+            })
+        })
+        .collect();
+    slot.unbind().expect("the device unbinds");
+    for program in programs {
+        program.join();
+    }
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+// ---- A device node whose open() sleeps ----
+
+driver!(opening, super::Opening);
+pub struct Opening;
+
+impl WithNode for Opening {
+    type Owner = opening::Owner;
+    const SLEEP_IN_OPEN: bool = true;
+}
+
+impl Shape for Opening {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let side = side(data, scope)?;
+        scope.misc_device::<Node<Opening>>(c"shape", side)
+    }
+}
+
+pub fn an_open_sleeps_through_unbind(machine: &Machine) {
+    let module = machine.load(&opening::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let other = *machine;
+    let program = machine.spawn("program", move || match other.open("shape") {
+        Ok(_) => panic!("open() came back without an interrupt"),
+        Err(error) => assert!(error == ENODEV || error == ENOENT, "open() gave {error:?}"),
+    });
+    slot.unbind().expect("the device unbinds");
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+// ---- Files that stay open across bindings ----
+
+pub fn a_file_outlives_two_bindings(machine: &Machine) {
+    let module = machine.load(&reading::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let first = machine.open("shape").expect("the node opens");
+    slot.unbind().expect("the device unbinds");
+    assert_eq!(module.unload(), Err(EBUSY));
+    slot.bind().expect("the device binds again");
+    let second = machine.open("shape").expect("the node opens again");
+    assert_eq!(second.ioctl(1, 0), Ok(1));
+    assert_eq!(first.ioctl(1, 0), Err(ENODEV));
+    let program = machine.spawn("program", move || {
+        assert_eq!(first.read(&mut [0; 8]), Err(ENODEV));
+        first.close().expect("close() succeeds");
+    });
+    slot.unbind().expect("the device unbinds again");
+    assert_eq!(second.ioctl(1, 0), Err(ENODEV));
+    assert_eq!(second.write(b"x"), Err(ENODEV));
+    second.close().expect("close() succeeds");
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+pub fn open_races_with_unbind(machine: &Machine) {
+    let module = machine.load(&reading::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let other = *machine;
+    let program = machine.spawn("program", move || match other.open("shape") {
+        Ok(file) => {
+            match file.ioctl(1, 0) {
+                Ok(1) | Err(ENODEV) => {}
+                other => panic!("ioctl() gave {other:?}"),
+            }
+            file.close().expect("close() succeeds");
+        }
+        Err(error) => assert!(error == ENODEV || error == ENOENT, "open() gave {error:?}"),
+    });
+    slot.unbind().expect("the device unbinds");
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+pub fn a_signal_ends_a_read(machine: &Machine) {
+    let module = machine.load(&reading::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    let file = machine.open("shape").expect("the node opens");
+    let reader = machine.spawn("reader", move || {
+        let result = file.read(&mut [0; 8]);
+        file.close().expect("close() succeeds");
+        result
+    });
+    reader.interrupt();
+    let result = reader.join();
+    assert!(
+        result == Err(EINTR) || result == Err(ERESTARTSYS),
+        "read() gave {result:?}"
+    );
+    slot.unbind().expect("the device unbinds");
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+// ---- Destructors of what closures capture ----
+
+driver!(dropping, super::Dropping);
+pub struct Dropping;
+
+/// Uses handles when it is dropped.
+struct Last<'a> {
+    tasklet: devscope::tasklet::Tasklet<'a>,
+    work: Work<'a>,
+    queue: WaitQueue<'a>,
+}
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        assert_eq!(self.tasklet.schedule(), Scheduled::Refused);
+        assert_eq!(self.work.schedule(), Scheduled::Refused);
+        self.queue.wake_all();
+        assert_eq!(self.queue.wait_until(|| false), Err(ENODEV));
+    }
+}
+
+impl Shape for Dropping {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let tasklet = scope.tasklet(|| data.count.add(1, Relaxed))?;
+        let work = scope.work(|| data.count.add(1, Relaxed))?;
+        let queue = scope.wait_queue()?;
+        let last = Last {
+            tasklet,
+            work,
+            queue,
+        };
+        handler(data, scope, move || {
+            // The whole of it, or the closure would capture copies of the handles.
+            let last = &last;
+            last.tasklet.schedule();
+            last.work.schedule();
+        })?;
+        // One that nobody ever drops.
+        core::mem::forget(Last {
+            tasklet,
+            work,
+            queue,
+        });
+        Ok(())
+    }
+}
+
+pub fn captured_values_use_handles_when_dropped(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &dropping::MODULE, edu.clone(), move || edu.raise(1));
+}
+
+// ---- What schedule() says ----
+
+driver!(saying, super::Saying);
+pub struct Saying;
+
+impl Shape for Saying {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (early, slot) = scope.declare_work()?;
+        let (never, never_slot) = scope.declare_tasklet()?;
+        assert_eq!(early.schedule(), Scheduled::Refused);
+        assert_eq!(never.schedule(), Scheduled::Refused);
+        slot.define(scope, || data.completion.wait_for_completion())?;
+        // The first run may have begun, or not; a third call finds one pending in either case.
+        assert_eq!(early.schedule(), Scheduled::Queued);
+        let _ = early.schedule();
+        let third = early.schedule();
+        data.completion.complete_all();
+        assert!(third == Scheduled::Pending || third == Scheduled::Queued);
+        // A slot may be thrown away, or forgotten.
+        core::mem::forget(never_slot);
+        assert_eq!(never.schedule(), Scheduled::Refused);
+        Ok(())
+    }
+}
+
+pub fn schedule_says_what_it_did(machine: &Machine) {
+    unbind_while(machine, &saying::MODULE, Edu::new(), || {});
+}
+
+// ---- attach() that fails at its end ----
+
+driver!(failing, super::Failing);
+pub struct Failing;
+
+impl WithNode for Failing {
+    type Owner = failing::Owner;
+}
+
+impl Shape for Failing {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let canary = canary()?;
+        let bottom = scope.tasklet(move || {
+            canary.add(1, Relaxed);
+            data.raise();
+        })?;
+        let side = side_without_irq(data, scope)?;
+        handler(data, scope, move || {
+            bottom.schedule();
+        })?;
+        data.raise();
+        scope.misc_device::<Node<Failing>>(c"shape", side)?;
+        Err(EIO)
+    }
+}
+
+fn side_without_irq<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result<Side<'a>> {
+    Ok(Side {
+        data,
+        arrivals: scope.wait_queue()?,
+        work: scope.work(|| data.count.add(1, Relaxed))?,
+        canary: canary()?,
+    })
+}
+
+pub fn attach_fails_at_its_end(machine: &Machine) {
+    let module = machine.load(&failing::MODULE).expect("the module loads");
+    let other = *machine;
+    let program = machine.spawn("program", move || {
+        if let Ok(file) = other.open("shape") {
+            let read = file.read(&mut [0; 8]);
+            assert!(read == Err(ENODEV), "read() gave {read:?}");
+            file.close().expect("close() succeeds");
+        }
+    });
+    let slot = machine.plug_pci(Edu::new());
+    assert!(!slot.is_bound());
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+// ---- attach() with every kind of member, whose allocations fail in turn ----
+
+driver!(everything, super::Everything);
+pub struct Everything;
+
+impl WithNode for Everything {
+    type Owner = everything::Owner;
+}
+
+impl Shape for Everything {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        Triangle::attach_without_irq(data, scope)?;
+        let side = side(data, scope)?;
+        data.raise();
+        scope.misc_device::<Node<Everything>>(c"shape", side)
+    }
+}
+
+impl Triangle {
+    fn attach_without_irq<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (tasklet, tasklet_slot) = scope.declare_tasklet()?;
+        let (work, work_slot) = scope.declare_work()?;
+        let (first, second) = (canary()?, canary()?);
+        tasklet_slot.define(scope, move || {
+            first.add(1, Relaxed);
+            work.schedule();
+        })?;
+        work_slot.define(scope, move || {
+            second.add(1, Relaxed);
+            if data.count.fetch_add(1, Relaxed) < 2 {
+                tasklet.schedule();
+            }
+        })?;
+        work.schedule();
+        Ok(())
+    }
+}
+
+/// Probes with the first allocation failing, then the second, and so on, until nothing fails.
+/// Returns how many allocations there were.
+pub fn every_allocation_of_a_bind_fails_once(machine: &Machine) -> u64 {
+    let module = machine.load(&everything::MODULE).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    assert!(slot.is_bound());
+    let mut n = 0;
+    loop {
+        slot.unbind().expect("the device unbinds");
+        n += 1;
+        machine.fail_allocation(n);
+        match slot.bind() {
+            Err(error) => assert_eq!(error, ENOMEM, "at allocation {n}"),
+            Ok(()) => break,
+        }
+        assert!(!slot.is_bound());
+        machine.fail_allocation(0);
+        slot.bind().expect("binding works when memory is there");
+        assert!(n < 1000, "allocations keep failing");
+    }
+    machine.fail_allocation(0);
+    module.unload().expect("the module unloads");
+    slot.unplug();
+    n - 1
+}
+
+// ---- A work item that unbinds its own device ----
+
+driver!(suicidal, super::Suicidal);
+pub struct Suicidal;
+
+std::thread_local! {
+    /// The slot that `Suicidal` unbinds.
+    static SLOT: std::cell::RefCell<Option<kernel::hosted::PciSlot>> = const { std::cell::RefCell::new(None) };
+}
+
+impl Shape for Suicidal {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let work = scope.work(|| {
+            let slot = SLOT.take().expect("the scenario has put it there");
+            let _ = slot.unbind();
+        })?;
+        handler(data, scope, move || {
+            work.schedule();
+        })
+    }
+}
+
+pub fn a_work_item_unbinds_its_own_device(machine: &Machine) {
+    let module = machine.load(&suicidal::MODULE).expect("the module loads");
+    let edu = Edu::new();
+    let slot = machine.plug_pci(edu.clone());
+    SLOT.set(Some(slot.clone()));
+    edu.raise(1);
+    machine.settle();
+    module.unload().expect("the module unloads");
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Drivers are unbound while everything that can call in does so, under thousands of schedules, and
+//! nothing may be found: no callback after its end, no access to freed memory, no leak, no deadlock.
+//!
+//! That these explorations would find something is proved by `tests/mutants`, which runs the same
+//! scenarios with a teardown that makes a mistake.
+
+mod scenarios;
+
+use kernel::hosted::{explore, Explore, Kind};
+
+/// How many schedules each scenario has to survive here.
+const SCHEDULES: usize = 3_000;
+
+macro_rules! survives {
+    ($($(#[$doc:meta])* $test:ident: $scenario:ident;)*) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $test() {
+            explore(SCHEDULES, scenarios::$scenario);
+        }
+    )*};
+}
+
+survives! {
+    an_interrupt_and_its_tasklet_end_their_loop: an_interrupt_and_its_tasklet_keep_each_other_going;
+    an_interrupt_and_its_work_end_their_loop: an_interrupt_and_its_work_keep_each_other_going;
+    a_loop_of_three_ends: interrupt_tasklet_and_work_go_round;
+    work_that_waits_for_its_interrupt_does_not_hang_unbind: work_waits_for_its_interrupt;
+    work_that_waits_on_a_queue_does_not_hang_unbind: work_waits_for_what_nobody_brings;
+    a_blocked_reader_gets_enodev: a_reader_sleeps_through_unbind;
+    operations_in_flight_are_waited_for: operations_race_with_unbind;
+    an_open_that_sleeps_does_not_hang_unbind: an_open_sleeps_through_unbind;
+    open_races_with_unbind: open_races_with_unbind;
+    a_file_outlives_two_bindings: a_file_outlives_two_bindings;
+    a_signal_ends_a_read: a_signal_ends_a_read;
+    a_failing_attach_takes_everything_down_again: attach_fails_at_its_end;
+    schedule_says_what_it_did: schedule_says_what_it_did;
+    a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
+}
+
+#[test]
+fn attach_may_fail_at_any_allocation() {
+    explore(200, |machine| {
+        let tried = scenarios::every_allocation_of_a_bind_fails_once(machine);
+        assert!(tried > 10, "only {tried} allocations were made to fail");
+    });
+}
+
+#[test]
+fn teardown_in_its_own_work_item_is_reported() {
+    let failure = Explore::new("teardown_in_its_own_work_item_is_reported")
+        .schedules(100)
+        .run(scenarios::a_work_item_unbinds_its_own_device)
+        .expect_failure();
+    assert_eq!(failure.kind, Kind::Panic);
+    assert!(
+        failure.message.contains("inside one of its own work items"),
+        "{failure}"
+    );
+}
