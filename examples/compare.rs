@@ -54,7 +54,10 @@ pub fn compare(case: &Case) -> ExitCode {
             true
         }
         Outcome::Survived(stats) => {
-            println!("   {} schedules, and the defect was not found\n", stats.schedules);
+            println!(
+                "   {} schedules, and the defect was not found\n",
+                stats.schedules
+            );
             false
         }
     };

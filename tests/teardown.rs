@@ -26,6 +26,7 @@ macro_rules! survives {
 survives! {
     an_interrupt_and_its_tasklet_end_their_loop: an_interrupt_and_its_tasklet_keep_each_other_going;
     an_interrupt_and_its_work_end_their_loop: an_interrupt_and_its_work_keep_each_other_going;
+    two_tasklets_end_their_loop: two_tasklets_keep_each_other_going;
     a_loop_of_three_ends: interrupt_tasklet_and_work_go_round;
     work_that_waits_for_its_interrupt_does_not_hang_unbind: work_waits_for_its_interrupt;
     work_that_waits_on_a_queue_does_not_hang_unbind: work_waits_for_what_nobody_brings;

@@ -6,8 +6,9 @@ mod c_shaped;
 #[path = "../compare.rs"]
 mod compare;
 mod driver;
+mod scenario;
 
-use kernel::hosted::{edu::Edu, Machine, ModuleInfo};
+use scenario::unbind_in_a_storm;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -23,24 +24,4 @@ interrupt. In between, the hardware interrupts once more.",
         cured: |machine| unbind_in_a_storm(machine, &c_shaped::cured::MODULE),
         devscope: |machine| unbind_in_a_storm(machine, &driver::MODULE),
     })
-}
-
-/// The hardware interrupts, and one of its interrupts brings about another, while the device is
-/// unbound.
-fn unbind_in_a_storm(machine: &Machine, module: &'static ModuleInfo) {
-    const ONCE: u32 = 0x001;
-    const AND_ANOTHER: u32 = 0x200;
-
-    let module = machine.load(module).expect("the module loads");
-    let edu = Edu::new();
-    let slot = machine.plug_pci(edu.clone());
-    let hardware = machine.spawn("hardware", move || {
-        edu.raise(AND_ANOTHER);
-        edu.raise(ONCE);
-        edu.raise(ONCE);
-    });
-    slot.unbind().expect("the device unbinds");
-    hardware.join();
-    module.unload().expect("the module unloads");
-    slot.unplug();
 }

@@ -6,8 +6,9 @@ mod c_shaped;
 #[path = "../compare.rs"]
 mod compare;
 mod driver;
+mod scenario;
 
-use kernel::hosted::{edu::Edu, Machine, ModuleInfo};
+use scenario::close_late;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,16 +23,4 @@ keeps the node open while the device is unbound; devres frees the state; the pro
         cured: |machine| close_late(machine, &c_shaped::cured::MODULE),
         devscope: |machine| close_late(machine, &driver::MODULE),
     })
-}
-
-/// A program opens the node and closes it, while the device is unbound.
-fn close_late(machine: &Machine, module: &'static ModuleInfo) {
-    let module = machine.load(module).expect("the module loads");
-    let slot = machine.plug_pci(Edu::new());
-    let file = machine.open("case2").expect("the node opens");
-    let program = machine.spawn("program", move || file.close());
-    slot.unbind().expect("the device unbinds");
-    program.join().expect("close() succeeds");
-    module.unload().expect("the module unloads");
-    slot.unplug();
 }

@@ -4,11 +4,10 @@
 //! then under thousands of schedules.
 
 mod driver;
+mod scenario;
 
-use kernel::{
-    error::{code, Error},
-    hosted::{self, edu::Edu, Explore, Machine, Outcome},
-};
+use kernel::hosted::{self, Explore, Outcome};
+use scenario::life_and_death;
 use std::process::ExitCode;
 
 /// How many schedules are explored after the one that is told.
@@ -46,78 +45,3 @@ fn main() -> ExitCode {
 fn tell(line: String) {
     println!("  {line}");
 }
-
-/// What happens to the driver, told line by line to `say`.
-fn life_and_death(machine: &Machine, say: fn(String)) {
-    let module = machine.load(&driver::MODULE).expect("the module loads");
-    let slot = machine.plug_pci(Edu::new());
-    assert!(slot.is_bound());
-    say("module loaded, device found and bound".into());
-
-    let file = machine.open("edu").expect("/dev/edu opens");
-    assert_eq!(factorial(&file, 10), "3628800");
-    say("factorial of 10, read from /dev/edu: 3628800".into());
-
-    let asleep = machine.open("edu").expect("/dev/edu opens again");
-    let reader = machine.spawn("reader", move || asleep.read(&mut [0; 20]));
-    let stormy = machine.open("edu").expect("/dev/edu opens a third time");
-    let storm = machine.spawn("storm", move || {
-        // Refused if the device has gone by now.
-        let _ = stormy.ioctl(EDU_STORM, 3);
-        stormy
-    });
-
-    slot.unbind().expect("the device unbinds");
-    say("unbound, with three files open, a reader asleep, and a storm of interrupts".into());
-
-    assert_eq!(reader.join(), Err(code::ENODEV));
-    say(format!("the reader came back with {}", name(code::ENODEV)));
-    let stormy = storm.join();
-    assert_eq!(file.read(&mut [0; 20]), Err(code::ENODEV));
-    assert_eq!(file.write(b"5\n"), Err(code::ENODEV));
-    assert_eq!(stormy.ioctl(EDU_INTERRUPTS, 0), Err(code::ENODEV));
-    say(format!(
-        "read, write and ioctl on files still open: {}",
-        name(code::ENODEV)
-    ));
-
-    assert_eq!(module.unload(), Err(code::EBUSY));
-    say(format!(
-        "module unload with files open: {}",
-        name(code::EBUSY)
-    ));
-
-    slot.bind().expect("the device binds again");
-    let again = machine.open("edu").expect("/dev/edu opens after that");
-    assert_eq!(factorial(&again, 5), "120");
-    assert_eq!(file.read(&mut [0; 20]), Err(code::ENODEV));
-    say("bound again: 5! is 120 in a new file, the old one stays dead".into());
-
-    for file in [file, stormy, again] {
-        file.close().expect("close() succeeds");
-    }
-    module.unload().expect("the module unloads");
-    assert!(!slot.is_bound());
-    say("all files closed, module unloaded".into());
-    slot.unplug();
-
-    let ledger = machine.ledger();
-    say(format!("the ledger: {ledger}"));
-}
-
-/// Asks for a factorial as a program does.
-fn factorial(file: &hosted::OpenFile, number: u32) -> String {
-    let question = format!("{number}\n");
-    assert_eq!(file.write(question.as_bytes()), Ok(question.len()));
-    let mut text = [0; 20];
-    let len = file.read(&mut text).expect("an answer");
-    String::from_utf8_lossy(&text[..len]).trim().to_string()
-}
-
-/// How C calls an error.
-fn name(error: Error) -> String {
-    format!("{error:?}")
-}
-
-const EDU_INTERRUPTS: u32 = kernel::ioctl::_IO('e' as u32, 1);
-const EDU_STORM: u32 = kernel::ioctl::_IOW::<u32>('e' as u32, 3);

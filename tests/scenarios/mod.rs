@@ -236,6 +236,32 @@ pub fn an_interrupt_and_its_work_keep_each_other_going(machine: &Machine) {
     unbind_while(machine, &working::MODULE, edu.clone(), move || edu.raise(1));
 }
 
+// ---- Two tasklets that arm each other, which no interrupt has to keep going ----
+
+driver!(pingpong, super::PingPong);
+pub struct PingPong;
+
+impl Shape for PingPong {
+    fn attach<'a>(_data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (ping, slot) = scope.declare_tasklet()?;
+        let (first, second) = (canary()?, canary()?);
+        let pong = scope.tasklet(move || {
+            first.add(1, Relaxed);
+            ping.schedule();
+        })?;
+        slot.define(scope, move || {
+            second.add(1, Relaxed);
+            pong.schedule();
+        })?;
+        ping.schedule();
+        Ok(())
+    }
+}
+
+pub fn two_tasklets_keep_each_other_going(machine: &Machine) {
+    unbind_while(machine, &pingpong::MODULE, Edu::new(), || {});
+}
+
 // ---- Three members, one after the other, declared before they are defined ----
 
 driver!(triangle, super::Triangle);
@@ -262,7 +288,9 @@ impl Shape for Triangle {
 
 pub fn interrupt_tasklet_and_work_go_round(machine: &Machine) {
     let edu = Edu::new();
-    unbind_while(machine, &triangle::MODULE, edu.clone(), move || edu.raise(1));
+    unbind_while(machine, &triangle::MODULE, edu.clone(), move || {
+        edu.raise(1)
+    });
 }
 
 // ---- Work that waits for what only the interrupt brings ----
@@ -396,9 +424,7 @@ impl<S: WithNode> File for Node<S> {
         if kiocb.nonblocking() && !side.data.arrived.load(Acquire) {
             return Err(EAGAIN);
         }
-        let waited = side
-            .arrivals
-            .wait_until(|| side.data.arrived.load(Acquire));
+        let waited = side.arrivals.wait_until(|| side.data.arrived.load(Acquire));
         side.canary.add(1, Relaxed);
         side.work.schedule();
         waited.map(|()| to.copy_to_iter(&[1]))
@@ -616,7 +642,9 @@ impl Shape for Dropping {
 
 pub fn captured_values_use_handles_when_dropped(machine: &Machine) {
     let edu = Edu::new();
-    unbind_while(machine, &dropping::MODULE, edu.clone(), move || edu.raise(1));
+    unbind_while(machine, &dropping::MODULE, edu.clone(), move || {
+        edu.raise(1)
+    });
 }
 
 // ---- What schedule() says ----

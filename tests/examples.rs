@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The examples' drivers, explored: what `cargo run --example` shows to a person, as tests.
+
+use kernel::hosted::{explore, Explore, Machine};
+
+#[path = "../examples/edu"]
+mod edu {
+    pub mod driver;
+    pub mod scenario;
+}
+
+#[path = "../examples/case1"]
+mod case1 {
+    pub mod c_shaped;
+    pub mod driver;
+    pub mod scenario;
+}
+
+#[path = "../examples/case2"]
+mod case2 {
+    pub mod c_shaped;
+    pub mod driver;
+    pub mod scenario;
+}
+
+/// The defect is found within 1,000 schedules, whichever seed the schedules come from.
+fn is_found(name: &str, scenario: fn(&Machine)) {
+    for seed in 1..=20 {
+        let failure = Explore::new(name)
+            .schedules(1_000)
+            .seed(seed)
+            .run(scenario)
+            .expect_failure();
+        println!("{name}, seed {seed}: {} in {}", failure.kind, failure.tried);
+    }
+}
+
+#[test]
+fn edu_lives_and_dies() {
+    explore(5_000, |machine| {
+        edu::scenario::life_and_death(machine, |_| {})
+    });
+}
+
+#[test]
+fn c_shaped_case1_is_found_with_each_seed() {
+    is_found("case1", |machine| {
+        case1::scenario::unbind_in_a_storm(machine, &case1::c_shaped::defect::MODULE)
+    });
+}
+
+#[test]
+fn c_shaped_case2_is_found_with_each_seed() {
+    is_found("case2", |machine| {
+        case2::scenario::close_late(machine, &case2::c_shaped::defect::MODULE)
+    });
+}
+
+#[test]
+fn case1_cured_by_hand_survives() {
+    explore(5_000, |machine| {
+        case1::scenario::unbind_in_a_storm(machine, &case1::c_shaped::cured::MODULE)
+    });
+}
+
+#[test]
+fn case2_cured_by_hand_survives() {
+    explore(5_000, |machine| {
+        case2::scenario::close_late(machine, &case2::c_shaped::cured::MODULE)
+    });
+}
+
+#[test]
+fn case1_with_devscope_survives() {
+    explore(5_000, |machine| {
+        case1::scenario::unbind_in_a_storm(machine, &case1::driver::MODULE)
+    });
+}
+
+#[test]
+fn case2_with_devscope_survives() {
+    explore(5_000, |machine| {
+        case2::scenario::close_late(machine, &case2::driver::MODULE)
+    });
+}

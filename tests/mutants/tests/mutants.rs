@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The test of the tests: a teardown with one mistake in it has to be found by an exploration.
+//!
+//! Each mutant names the scenarios of `tests/teardown.rs` that ought to find it. A mutant that
+//! survives them all means that the scenarios would not notice if the crate made that mistake.
+
+#[path = "../../scenarios/mod.rs"]
+mod scenarios;
+
+use devscope::mutants::{activate, Mutant};
+use kernel::hosted::{Explore, Failure, Kind, Machine};
+use scenarios as s;
+use std::sync::{Mutex, PoisonError};
+
+type Scenario = fn(&Machine);
+
+/// How many schedules a scenario may take to find a mutant.
+const SCHEDULES: usize = 5_000;
+
+/// One mutant at a time: which one is active is a static of the crate.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Explores each scenario with `mutant`. All have to find it, as a mistake of one of these kinds.
+fn is_caught(mutant: Mutant, kinds: &[Kind], scenarios: &[(&str, Scenario)]) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found: Vec<(&str, Option<Failure>)> = scenarios
+        .iter()
+        .map(|(name, scenario)| {
+            let scenario = *scenario;
+            activate(mutant);
+            let outcome = Explore::new(name)
+                .schedules(SCHEDULES)
+                .max_steps(20_000)
+                .run(scenario);
+            activate(Mutant::None);
+            (*name, outcome.failure())
+        })
+        .collect();
+    for (name, failure) in found {
+        let Some(failure) = failure else {
+            panic!("{mutant:?} survived {SCHEDULES} schedules of {name}");
+        };
+        println!(
+            "{mutant:?}: {} in schedule {} of {name}: {}",
+            failure.kind, failure.tried, failure.message
+        );
+        assert!(
+            kinds.contains(&failure.kind),
+            "{mutant:?} in {name} was found as something else:\n{failure}"
+        );
+    }
+}
+
+macro_rules! scenario {
+    ($name:ident) => {
+        (stringify!($name), s::$name as Scenario)
+    };
+}
+
+macro_rules! mutants {
+    ($($test:ident: $mutant:ident is $($kind:ident)|+ in $($scenario:ident),+;)*) => {$(
+        #[test]
+        fn $test() {
+            is_caught(
+                Mutant::$mutant,
+                &[$(Kind::$kind),+],
+                &[$(scenario!($scenario)),+],
+            );
+        }
+    )*};
+}
+
+mutants! {
+    mutant_handles_are_not_told_to_refuse: SkipKill
+        is Livelock | RanAfterFree | UseAfterFree | FreedWhileActive
+        in two_tasklets_keep_each_other_going;
+    mutant_tasklets_are_drained_once: SkipRedrain
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_interrupt_and_its_tasklet_keep_each_other_going;
+    mutant_work_is_drained_before_queues_close: DrainBeforeClose
+        is Deadlock
+        in work_waits_for_what_nobody_brings;
+    mutant_the_interrupt_goes_before_the_work_that_waits_for_it: IrqBeforeWork
+        is Deadlock
+        in work_waits_for_its_interrupt;
+    mutant_closures_are_dropped_before_they_are_drained: DropBeforeDrain
+        is RanAfterFree | UseAfterFree | FreedWhileActive
+        in an_interrupt_and_its_tasklet_keep_each_other_going;
+    mutant_operations_in_flight_are_not_waited_for: SkipAwaitUsers
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
+        in a_reader_sleeps_through_unbind, operations_race_with_unbind;
+    mutant_sleepers_are_not_woken: ForgetToWakeSleepers
+        is Deadlock
+        in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
+    mutant_device_nodes_stay_registered: SkipWithdraw
+        is FreedWhileActive | UseAfterFree
+        in open_races_with_unbind;
+    mutant_nodes_are_deregistered_before_queues_close: WithdrawBeforeClose
+        is Deadlock
+        in an_open_sleeps_through_unbind;
+    mutant_tasklets_are_not_drained: SkipDrainTasklets
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_interrupt_and_its_tasklet_keep_each_other_going;
+    mutant_work_is_not_drained: SkipDrainWork
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_interrupt_and_its_work_keep_each_other_going;
+    mutant_interrupts_are_not_freed: SkipDrainIrqs
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
+        in an_interrupt_and_its_work_keep_each_other_going;
+    mutant_data_goes_before_the_scope: DataBeforeScope
+        is UseAfterFree | WildAccess | FreedWhileActive | Misuse
+        in an_interrupt_and_its_tasklet_keep_each_other_going, a_reader_sleeps_through_unbind;
+    mutant_gates_and_queues_are_not_closed: SkipClose
+        is Deadlock
+        in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
+}
+
+/// Without a mutant, this copy of the crate is the crate.
+#[test]
+fn without_a_mutant_nothing_is_found() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    activate(Mutant::None);
+    for scenario in [
+        s::an_interrupt_and_its_tasklet_keep_each_other_going,
+        s::operations_race_with_unbind,
+    ] {
+        let _ = Explore::new("without_a_mutant_nothing_is_found")
+            .schedules(SCHEDULES)
+            .run(scenario)
+            .unwrap();
+    }
+}

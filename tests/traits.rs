@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the crate's types are, and what they must not become by accident.
+
+use devscope::{
+    file::Kiocb,
+    tasklet::{Tasklet, TaskletSlot},
+    wait::WaitQueue,
+    work::{Work, WorkSlot},
+    Scope,
+};
+use kernel::prelude::Zeroable;
+use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
+
+// A scope belongs to `attach()`'s own task, and there is one.
+assert_not_impl_any!(Scope<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+
+// A body is given once, in `attach()`.
+assert_not_impl_any!(TaskletSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+assert_not_impl_any!(WorkSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+
+// Handles go into any closure, as often as wanted, and come from a scope only.
+assert_impl_all!(Tasklet<'static>: Send, Sync, Copy);
+assert_impl_all!(Work<'static>: Send, Sync, Copy);
+assert_impl_all!(WaitQueue<'static>: Send, Sync, Copy);
+assert_not_impl_any!(Tasklet<'static>: Default, Zeroable);
+assert_not_impl_any!(Work<'static>: Default, Zeroable);
+assert_not_impl_any!(WaitQueue<'static>: Default, Zeroable);
+
+// A handle is a pointer, and never null.
+assert_eq_size!(Tasklet<'static>, Option<Tasklet<'static>>, usize);
+assert_eq_size!(Work<'static>, Option<Work<'static>>, usize);
+assert_eq_size!(WaitQueue<'static>, Option<WaitQueue<'static>>, usize);
+
+// One call of `read()` or `write()` is its caller's.
+assert_not_impl_any!(Kiocb<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+
+/// A handle for longer serves as a handle for less; the other way would be a way out of the scope.
+fn _handles_are_covariant<'short, 'long: 'short>(
+    tasklet: Tasklet<'long>,
+    work: Work<'long>,
+    queue: WaitQueue<'long>,
+) -> (Tasklet<'short>, Work<'short>, WaitQueue<'short>) {
+    (tasklet, work, queue)
+}
+
+#[test]
+fn the_assertions_of_this_file_compile() {}
