@@ -9,7 +9,10 @@
 //! sizes differ; the state behind it is the machine's and is found by the structure's address. And a
 //! function of the model has Rust's calling convention: only callbacks are `extern "C"`.
 
-#![allow(clippy::missing_safety_doc, reason = "the contracts are C's")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "what is asked of callers, C's documentation says"
+)]
 #![allow(non_camel_case_types, non_upper_case_globals, non_snake_case)]
 #![allow(missing_docs, reason = "the names are C's, and are documented there")]
 

@@ -6,7 +6,7 @@
 #![allow(
     missing_docs,
     clippy::missing_safety_doc,
-    reason = "the contracts are C's"
+    reason = "what is asked of callers, C's documentation says"
 )]
 
 use super::device::Bus;

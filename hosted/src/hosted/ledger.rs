@@ -8,7 +8,7 @@
 #![allow(
     missing_docs,
     clippy::missing_safety_doc,
-    reason = "the contracts are C's"
+    reason = "what is asked of callers, C's documentation says"
 )]
 
 use super::machine::{at, in_world, preempt, try_world, world, Place, World};
@@ -60,9 +60,39 @@ static OUTSIDE: Mutex<Option<HashMap<usize, Layout>>> = Mutex::new(None);
 
 #[cfg(devscope_asan)]
 mod asan {
+    use crate::ffi::c_char;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::Once;
+
     extern "C" {
         fn __asan_poison_memory_region(addr: *const u8, size: usize);
         fn __asan_unpoison_memory_region(addr: *const u8, size: usize);
+        fn __asan_set_death_callback(callback: extern "C" fn());
+    }
+
+    static SCHEDULE: AtomicU64 = AtomicU64::new(0);
+
+    /// A failed exploration keeps its memory, which is no leak of the driver's.
+    #[no_mangle]
+    extern "C" fn __asan_default_options() -> *const c_char {
+        c"detect_leaks=0".as_ptr().cast()
+    }
+
+    /// The sanitizer has reported, and is about to end the process.
+    extern "C" fn say_again() {
+        let schedule = SCHEDULE.load(Ordering::Relaxed);
+        eprintln!(
+            "  again:      {}={schedule:x}",
+            super::super::explore::SCHEDULE
+        );
+    }
+
+    pub(super) fn begin(schedule: u64) {
+        static CALLBACK: Once = Once::new();
+        std::hint::black_box(__asan_default_options as extern "C" fn() -> *const c_char);
+        // SAFETY: a function for the sanitizer to call.
+        CALLBACK.call_once(|| unsafe { __asan_set_death_callback(say_again) });
+        SCHEDULE.store(schedule, Ordering::Relaxed);
     }
 
     pub(super) fn poison(addr: usize, size: usize) {
@@ -78,6 +108,7 @@ mod asan {
 
 #[cfg(not(devscope_asan))]
 mod asan {
+    pub(super) fn begin(_: u64) {}
     pub(super) fn poison(_: usize, _: usize) {}
     pub(super) fn unpoison(_: usize, _: usize) {}
 }
@@ -93,6 +124,12 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
+    /// The ledger of one schedule.
+    pub(crate) fn begin(schedule: u64) -> Self {
+        asan::begin(schedule);
+        Self::default()
+    }
+
     fn find(&self, address: usize) -> Option<(usize, &Block)> {
         let (&start, block) = self.blocks.range(..=address).next_back()?;
         (address < start + block.size.max(1)).then_some((start, block))

@@ -156,6 +156,13 @@ pub(crate) struct Task {
     pub(crate) task_struct: *mut crate::bindings::task_struct,
 }
 
+impl Drop for Task {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::into_raw` in `add_task`, and the execution is over.
+        drop(unsafe { Box::from_raw(self.task_struct) });
+    }
+}
+
 /// What runs on one CPU, as far as that decides who else may.
 #[derive(Default, Debug)]
 pub(crate) struct Cpu {
@@ -290,7 +297,7 @@ impl World {
             trace: VecDeque::with_capacity(TRACE),
             whole_trace: whole_trace.then(Vec::new),
             dmesg: Vec::new(),
-            ledger: Ledger::default(),
+            ledger: Ledger::begin(seed),
             locks: Locks::default(),
             irqs: Irqs::default(),
             tasklets: Tasklets::default(),

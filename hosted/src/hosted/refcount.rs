@@ -3,7 +3,7 @@
 #![allow(
     missing_docs,
     clippy::missing_safety_doc,
-    reason = "the contracts are C's"
+    reason = "what is asked of callers, C's documentation says"
 )]
 
 use super::machine::{at, preempt, try_world, Place};
