@@ -418,18 +418,43 @@ fn disable_work_sync_waits_and_refuses_from_then_on() {
 }
 
 #[test]
-fn a_pending_work_item_is_queued_once() {
+fn a_work_item_runs_once_for_each_time_that_it_was_queued() {
+    // The second call finds the item pending in some schedules and not in others.
+    let refused = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = refused.clone();
+    explore(500, move |m| {
+        let state = new_state();
+        let work = with_work(state);
+        // SAFETY: the work item is at rest before it is freed.
+        unsafe {
+            let first = queue_work(system_dfl_wq, work);
+            let second = queue_work(system_dfl_wq, work);
+            assert!(first);
+            m.settle();
+            assert_eq!((*state).collected, 1 + u32::from(second));
+            count.fetch_add((!second).into(), std::sync::atomic::Ordering::Relaxed);
+        }
+        free_state(state);
+    });
+    assert!(refused.load(std::sync::atomic::Ordering::Relaxed) > 50);
+}
+
+#[test]
+fn a_disabled_work_item_is_refused_until_it_is_enabled() {
     explore(200, |_| {
         let state = new_state();
         let work = with_work(state);
         // SAFETY: the work item is flushed before it is freed.
         unsafe {
             disable_work(work);
+            disable_work(work);
+            assert!(!queue_work(system_dfl_wq, work));
+            assert!(!enable_work(work));
             assert!(!queue_work(system_dfl_wq, work));
             assert!(enable_work(work));
-            queue_work(system_dfl_wq, work);
+            assert!(queue_work(system_dfl_wq, work));
             flush_work(work);
-            assert!((*state).collected >= 1);
+            assert_eq!((*state).collected, 1);
         }
         free_state(state);
     });
