@@ -39,6 +39,7 @@ pub fn compare(case: &Case) -> ExitCode {
         Explore::new(&format!("{} {what}", case.name))
             .schedules(schedules)
             .seed(seed)
+            .command(&format!("cargo run --example {}", case.name))
             .run(scenario)
     };
 

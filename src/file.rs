@@ -49,14 +49,18 @@ use kernel::{
 /// Operations run in process context, for the program that called, may sleep, and run concurrently
 /// with each other and with everything else. Put `#[vtable]` on the implementation: an operation
 /// that is left out is one that the file does not have.
+///
+/// "Must outlive the static lifetime" (E0478), said of an implementation, means that the type borrows
+/// from the device, or holds a handle. Move that into [`File::Device`], and use it through `dev`.
 #[vtable]
 pub trait File: Send + Sync + Sized + 'static {
     /// What an operation may use while the device is bound: usually a structure of `&'a Data` and
     /// some handles.
     ///
     /// It lives for `'a`, the time of the scope, so it borrows nothing that ends earlier. (The bound
-    /// says what `Self: 'static` implies already, but for a bug of rustc: a closure's lifetime does
-    /// not cover its signature, so a type could hide a borrow there.)
+    /// says what `Self: 'static` implies already, but for a bug of rustc, rust-lang/rust#84366: a
+    /// closure's lifetime does not cover its signature, and a type can hide a borrow there. It stops
+    /// the direct way of doing so, not every one.)
     type Device<'a>: Send + Sync + 'a;
 
     /// A program opens the node.

@@ -10,13 +10,30 @@
 //! order to get wrong: what the handler schedules is stopped after it refuses, and the handler is
 //! freed after the work that may be waiting for it.
 //!
-//! ```ignore
+//! ```
+//! # use devscope::Scope;
+//! # use kernel::{io::Io, irq::{Flags, IrqReturn}, pci, prelude::*};
+//! # const STATUS: usize = 0x24;
+//! # const ACKNOWLEDGE: usize = 0x64;
+//! # struct Data<'bound> {
+//! #     bar: pci::Bar<'bound, 0x100>,
+//! #     vectors: pci::IrqVectorRegistration<'bound>,
+//! # }
+//! # impl Data<'_> {
+//! #     fn collect(&self) {}
+//! # }
+//! # fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
 //! let bottom = scope.tasklet(move || data.collect())?;
 //! scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
-//!     data.bar.write32(data.bar.read32(STATUS), ACK);
+//!     let status = data.bar.read32(STATUS);
+//!     if status == 0 {
+//!         return IrqReturn::None;
+//!     }
+//!     data.bar.write32(status, ACKNOWLEDGE);
 //!     bottom.schedule();
 //!     IrqReturn::Handled
-//! })?;
+//! })
+//! # }
 //! ```
 //!
 //! Not covered: a device that goes on raising a shared line after its handler has gone, and DMA.
@@ -63,7 +80,8 @@ where
     registration: Registration<'a, Trampoline<F>>,
 }
 
-// SAFETY: `DrainIrqs` drops the registration, which calls `free_irq()`. That returns only when every
+// SAFETY: `DrainIrqs` drops the registration, which calls `free_irq()` for a line that is still
+// allocated: the request borrowed what allocated it for `'a`. That returns only when every
 // running handler has completed, and the kernel then has no pointer to it (kernel-doc in
 // `kernel/irq/manage.c`). The last call that `CONFIG_DEBUG_SHIRQ` makes comes from inside it.
 unsafe impl<'a, F: Fn() -> IrqReturn + Sync + 'a> Member for Irq<'a, F> {
@@ -90,6 +108,9 @@ impl<'a> Scope<'a> {
     /// From here on `handler` runs in hard interrupt context, on any CPU, and concurrently with
     /// everything else; it must not sleep. It does not run concurrently with itself. It may run
     /// before this function has returned, and on a shared line also when another device raised it.
+    /// It is `Fn`, since several things look at what it changes: count with an `Atomic`.
+    ///
+    /// There is no call to free it. It is freed when the scope ends.
     ///
     /// The request comes from the bus: `pci::IrqVectorRegistration::index()` of vectors that are
     /// kept in `Data`, or `platform::Device::irq_by_index()`. With [`Flags::SHARED`] the line is
@@ -97,6 +118,7 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`; `EBUSY` if the line is taken and not shared by both sides;
     /// `EINVAL` for flags that contradict each other (`request_irq()` in `kernel/irq/manage.c`).
+    #[doc(alias = "request_irq", alias = "free_irq", alias = "devm_request_irq")]
     pub fn irq<F>(
         &mut self,
         request: impl Into<IrqRequest<'a>>,

@@ -61,7 +61,9 @@ pub trait Driver: 'static {
     /// so nothing that lives for `'a` can be stored there.
     ///
     /// Begin with `let data = data.get_ref();`: that borrow lives for `'a`, while one that is taken
-    /// through the local `Pin` (`data.field`) ends with this function.
+    /// through the local `Pin` (`data.field`) ends with this function. If the compiler asks for
+    /// `Pin<&'a Self::Data<'a>>`, something that lives for `'a` is being put into `Data`; it belongs
+    /// into a closure, or into the device side of a file.
     ///
     /// An error ends the scope, with all that was registered, and fails the probe with it.
     fn attach<'a>(
@@ -179,7 +181,7 @@ impl<D: Driver> Adapter<D> {
 
 /// Declares a kernel module with one platform driver.
 ///
-/// ```ignore
+/// ```text
 /// devscope::module_platform_driver! {
 ///     type: Blinker,
 ///     name: "blinker",

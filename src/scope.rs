@@ -244,13 +244,16 @@ impl Members {
 ///
 /// ```compile_fail
 /// # use devscope::Scope;
-/// fn shrink<'s, 'long, 'short>(scope: &'s mut Scope<'long>) -> &'s mut Scope<'short>
+/// fn shrink<'s, 'long, 'short>(scope: &'s Scope<'long>) -> &'s Scope<'short>
 /// where
 ///     'long: 'short,
 /// {
 ///     scope
 /// }
 /// ```
+///
+/// (`&mut Scope<'a>` would be invariant by itself. The marker holds for whatever else a scope may be
+/// lent as.)
 pub struct Scope<'a> {
     members: &'a Members,
     /// Invariance, and neither `Send` nor `Sync`: members join from `attach()`'s own task.

@@ -193,6 +193,7 @@ impl Tasklet<'_> {
     /// Any context, including hard interrupts. Does not sleep. Refuses while the tasklet has no body
     /// yet, and from the moment at which the scope begins to end.
     #[inline]
+    #[doc(alias = "tasklet_schedule")]
     pub fn schedule(&self) -> Scheduled {
         // Acquire pairs with `Core::define`. It is a plain load on x86 and `ldapr` on arm64.
         if self.0.refuses.load(Acquire) {
@@ -253,6 +254,7 @@ impl<'a> Scope<'a> {
     /// but itself; it must not sleep.
     ///
     /// May sleep. Errors: `ENOMEM`.
+    #[doc(alias = "tasklet_setup", alias = "tasklet_kill")]
     pub fn tasklet<F>(&mut self, body: F) -> Result<Tasklet<'a>>
     where
         F: Fn() + Send + Sync + 'a,

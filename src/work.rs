@@ -199,6 +199,7 @@ impl Work<'_> {
     /// Any context, including hard interrupts. Does not sleep. Refuses while the work item has no
     /// body yet, and from the moment at which the scope begins to end.
     #[inline]
+    #[doc(alias = "schedule_work", alias = "queue_work")]
     pub fn schedule(&self) -> Scheduled {
         // SAFETY: The work item is initialised (invariant 1 of `Core`), and freed only after it was
         // drained for good. The queue is the system's and exists since boot.
@@ -274,6 +275,7 @@ impl<'a> Scope<'a> {
     /// everything but itself.
     ///
     /// May sleep. Errors: `ENOMEM`.
+    #[doc(alias = "INIT_WORK", alias = "cancel_work_sync", alias = "flush_work")]
     pub fn work<F>(&mut self, body: F) -> Result<Work<'a>>
     where
         F: Fn() + Send + Sync + 'a,

@@ -38,6 +38,8 @@ survives! {
     a_signal_ends_a_read: a_signal_ends_a_read;
     a_failing_attach_takes_everything_down_again: attach_fails_at_its_end;
     schedule_says_what_it_did: schedule_says_what_it_did;
+    a_handler_on_a_shared_line_goes_alone: one_of_two_devices_on_a_line_is_unbound;
+    a_platform_device_is_unbound_while_its_line_pulses: a_platform_device_is_unbound_while_its_line_pulses;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 

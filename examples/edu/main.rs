@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     println!("\nThe same under {SCHEDULES} schedules, interrupts arriving at any moment:");
     match Explore::new("edu")
         .schedules(SCHEDULES)
+        .command("cargo run --example edu")
         .run(|machine| life_and_death(machine, |_| {}))
     {
         Outcome::Survived(stats) => {

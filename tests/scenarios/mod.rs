@@ -32,6 +32,9 @@ use kernel::{
 };
 use std::marker::PhantomData;
 
+mod platform;
+pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
+
 mod regs {
     pub const INTERRUPT_STATUS: usize = 0x24;
     pub const RAISE: usize = 0x60;
@@ -67,6 +70,11 @@ impl Data<'_> {
 
 /// A driver but for what probing it has in common with the others.
 pub trait Shape: Sized + Send + Sync + 'static {
+    /// Which interrupts to ask for.
+    fn irqs() -> pci::IrqTypes {
+        pci::IrqTypes::all()
+    }
+
     fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result;
 
     fn unbind(_data: &Data<'_>) {}
@@ -96,7 +104,7 @@ impl<S: Shape> Driver for Shaped<S> {
                 dev.set_master();
                 dev.iomap_region_sized(0, c"shape")?
             },
-            vectors: dev.alloc_irq_vectors(1, 1, pci::IrqTypes::all())?,
+            vectors: dev.alloc_irq_vectors(1, 1, S::irqs())?,
             arrived: Atomic::new(false),
             completion <- Completion::new(),
             count: Atomic::new(0),
@@ -822,4 +830,41 @@ pub fn a_work_item_unbinds_its_own_device(machine: &Machine) {
     edu.raise(1);
     machine.settle();
     module.unload().expect("the module unloads");
+}
+
+// ---- Two devices of one driver on one line ----
+
+driver!(sharing, super::Sharing);
+pub struct Sharing;
+
+impl Shape for Sharing {
+    fn irqs() -> pci::IrqTypes {
+        pci::IrqTypes::default().with(pci::IrqType::Intx)
+    }
+
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let canary = canary()?;
+        let bottom = scope.tasklet(move || canary.add(1, Relaxed))?;
+        handler(data, scope, move || {
+            bottom.schedule();
+        })
+    }
+}
+
+pub fn one_of_two_devices_on_a_line_is_unbound(machine: &Machine) {
+    let module = machine.load(&sharing::MODULE).expect("the module loads");
+    let (stays, goes) = (Edu::new(), Edu::new());
+    let first = machine.plug_pci(stays.clone());
+    let second = machine.plug_pci_sharing(goes, first.intx());
+    assert!(first.is_bound() && second.is_bound());
+    let hardware = machine.spawn("hardware", move || {
+        stays.raise(1);
+        stays.raise(1);
+    });
+    second.unbind().expect("the device unbinds");
+    hardware.join();
+    first.unbind().expect("the other device unbinds");
+    module.unload().expect("the module unloads");
+    first.unplug();
+    second.unplug();
 }

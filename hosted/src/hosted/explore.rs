@@ -310,6 +310,7 @@ pub struct Explore {
     max_steps: u64,
     max_time: Option<Duration>,
     only: Option<u64>,
+    command: Option<String>,
 }
 
 impl Explore {
@@ -322,6 +323,7 @@ impl Explore {
             max_steps: 50_000,
             max_time: None,
             only: only_from_env(),
+            command: None,
         }
     }
 
@@ -352,6 +354,13 @@ impl Explore {
     /// Run just this schedule, as `DEVSCOPE_SCHEDULE` does.
     pub fn only(mut self, schedule: u64) -> Self {
         self.only = Some(schedule);
+        self
+    }
+
+    /// The command that runs this exploration, for a failure to say how to see it again. Without it,
+    /// `cargo test` and the name of the test.
+    pub fn command(mut self, command: &str) -> Self {
+        self.command = Some(command.into());
         self
     }
 
@@ -432,11 +441,11 @@ impl Explore {
             }
             End::Failed(mut failure) => {
                 failure.tried = tried;
-                failure.name = std::thread::current()
-                    .name()
-                    .filter(|name| *name != "main")
-                    .map(str::to_string)
-                    .or(Some(self.name));
+                failure.command = self.command.unwrap_or_else(|| {
+                    let test = std::thread::current();
+                    let test = test.name().filter(|name| *name != "main");
+                    format!("cargo test {}", test.unwrap_or(&self.name))
+                });
                 Outcome::Failed(failure)
             }
         }

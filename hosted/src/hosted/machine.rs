@@ -595,7 +595,7 @@ impl World {
             dmesg: self.dmesg.clone(),
             schedule: self.seed,
             tried: 0,
-            name: None,
+            command: String::new(),
         }
     }
 

@@ -64,7 +64,8 @@ pub struct Failure {
     pub(crate) waits: Vec<String>,
     pub(crate) trace: Vec<String>,
     pub(crate) dmesg: Vec<String>,
-    pub(crate) name: Option<String>,
+    /// The command that runs the exploration.
+    pub(crate) command: String,
 }
 
 impl Failure {
@@ -80,7 +81,7 @@ impl Failure {
             waits: Vec::new(),
             trace: Vec::new(),
             dmesg: Vec::new(),
-            name: None,
+            command: String::new(),
         }
     }
 
@@ -130,11 +131,10 @@ impl fmt::Display for Failure {
             }
         }
         writeln!(f, "  found in schedule {} of this run", self.tried)?;
-        let name = self.name.as_deref().unwrap_or("");
         write!(
             f,
-            "  again:      DEVSCOPE_SCHEDULE={:x} cargo test {name}",
-            self.schedule
+            "  again:      DEVSCOPE_SCHEDULE={:x} {}",
+            self.schedule, self.command
         )
     }
 }
