@@ -295,10 +295,9 @@ impl<F: File> Node<'_, F> {
     /// `file` was opened by [`Self::open`].
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: By the requirement of this function; the caller keeps the file for the call.
-        let result =
-            unsafe { Self::operate(file, |file, device| file.ioctl(device, cmd, arg as usize)) };
+        let result = unsafe { Self::operate(file, |file, device| file.ioctl(device, cmd, arg)) };
         match result {
-            Ok(value) => value as c_long,
+            Ok(value) => value,
             Err(error) => error.to_errno() as c_long,
         }
     }

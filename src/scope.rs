@@ -31,7 +31,7 @@ use core::{
     mem::MaybeUninit,
     ptr::{self, NonNull},
 };
-use kernel::prelude::*;
+use kernel::{prelude::*, types::NotThreadSafe};
 
 /// One step of teardown. All members take a step before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,9 +137,9 @@ impl<M: Member> Node<M> {
             // - It came from a `KBox` in `Scope::join_raw`, and `Free` is taken once.
             // - The member is taken for uninitialised: it was dropped piece by piece, in `step` and
             //   `drop_body`.
-            Step::Free => {
-                drop(unsafe { KBox::from_raw(node.cast::<MaybeUninit<Self>>().as_ptr()) })
-            }
+            Step::Free => unsafe {
+                drop(KBox::from_raw(node.cast::<MaybeUninit<Self>>().as_ptr()));
+            },
             // SAFETY:
             // - `node` is a live `Node<M>`: first requirement.
             // - All members have taken `Redrain`, after which no callback can run (requirement of
@@ -178,6 +178,7 @@ impl Members {
         f(&mut Scope {
             members: self,
             _invariant: PhantomData,
+            _not_send: NotThreadSafe,
         })
     }
 
@@ -256,8 +257,9 @@ impl Members {
 /// lent as.)
 pub struct Scope<'a> {
     members: &'a Members,
-    /// Invariance, and neither `Send` nor `Sync`: members join from `attach()`'s own task.
-    _invariant: PhantomData<(fn(&'a ()) -> &'a (), *const ())>,
+    _invariant: PhantomData<fn(&'a ()) -> &'a ()>,
+    /// Neither `Send` nor `Sync`: members join from `attach()`'s own task.
+    _not_send: NotThreadSafe,
 }
 
 impl<'a> Scope<'a> {

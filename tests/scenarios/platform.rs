@@ -3,7 +3,7 @@
 //! A platform driver: the same scope on another bus. It counts pulses on a level-free line, and a
 //! work item copies the count out.
 
-use devscope::{platform::Driver, Scheduled, Scope};
+use devscope::{platform::Driver, Scope};
 use kernel::{
     device::{Bound, Core},
     hosted::{Machine, PlatformInfo},
@@ -52,16 +52,13 @@ impl Driver for Pulses {
     ) -> Result {
         let data = data.get_ref();
         let copy = scope.work(move || data.copied.store(data.seen.load(Relaxed), Relaxed))?;
-        // By the device that `attach()` is given, and by the one that `Data` keeps: it is the same.
-        let line = match dev.irq_by_index(0) {
-            Ok(line) => line,
-            Err(_) => data.dev.irq_by_index(0)?,
-        };
+        // By the device that `Data` keeps, which is the one that `attach()` is given.
+        assert!(core::ptr::eq(dev, data.dev));
+        let line = data.dev.irq_by_index(0)?;
         scope.irq(line, Flags::TRIGGER_NONE, c"pulses", move || {
             data.seen.add(1, Relaxed);
-            match copy.schedule() {
-                Scheduled::Queued | Scheduled::Pending | Scheduled::Refused => IrqReturn::Handled,
-            }
+            copy.schedule();
+            IrqReturn::Handled
         })
     }
 

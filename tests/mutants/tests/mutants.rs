@@ -6,6 +6,11 @@
 //! survives them all means that the scenarios would not notice if the crate made that mistake.
 
 #[path = "../../scenarios/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "some scenarios are for the crate as it is only"
+)]
 mod scenarios;
 
 use devscope::mutants::{activate, Mutant};
