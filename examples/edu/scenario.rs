@@ -42,10 +42,10 @@ pub fn life_and_death(machine: &Machine, say: fn(String)) {
         name(code::ENODEV)
     ));
 
-    assert_eq!(module.unload(), Err(code::EBUSY));
+    assert_eq!(module.unload(), Err(code::EAGAIN));
     say(format!(
         "module unload with files open: {}",
-        name(code::EBUSY)
+        name(code::EAGAIN)
     ));
 
     slot.bind().expect("the device binds again");

@@ -9,7 +9,7 @@
 use super::machine::{at, preempt, step, world, Place, World};
 use super::report::Kind;
 use super::table::Table;
-use crate::bindings::{bool_, module, EBUSY};
+use crate::bindings::{bool_, module, EAGAIN};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::panic::Location;
@@ -128,7 +128,8 @@ pub(crate) fn load(info: &'static ModuleInfo) -> Result<Loaded> {
 }
 
 impl Loaded {
-    /// Unload the module: `EBUSY` (with the module still loaded) while something uses it.
+    /// Unload the module: `EAGAIN` (with the module still loaded) while something uses it, as
+    /// `delete_module()` says it.
     #[track_caller]
     pub fn unload(&self) -> Result {
         let place = Location::caller();
@@ -145,7 +146,7 @@ impl Loaded {
             }
         });
         if busy {
-            return Err(Error::from_errno(-(EBUSY as ffi::c_int)));
+            return Err(Error::from_errno(-(EAGAIN as ffi::c_int)));
         }
         // SAFETY: `ModuleInfo::new` was promised that this may be called now: `init` returned 0,
         // and `going` has just become true, which it does once.

@@ -382,10 +382,10 @@ fn a_module_stays_while_a_file_is_open() {
         let module = m.load(&MODULE).unwrap();
         let slot = m.plug_pci(Edu::new());
         let file = m.open("edu").unwrap();
-        assert_eq!(module.unload(), Err(code::EBUSY));
+        assert_eq!(module.unload(), Err(code::EAGAIN));
         slot.unbind().unwrap();
         assert_eq!(m.open("edu").map(drop), Err(code::ENOENT));
-        assert_eq!(module.unload(), Err(code::EBUSY));
+        assert_eq!(module.unload(), Err(code::EAGAIN));
         slot.bind().unwrap();
         assert_eq!(slot.bind(), Err(code::EBUSY));
         file.close().unwrap();
