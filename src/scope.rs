@@ -31,7 +31,7 @@ use core::{
     mem::MaybeUninit,
     ptr::{self, NonNull},
 };
-use kernel::{prelude::*, types::NotThreadSafe};
+use kernel::prelude::*;
 
 /// One step of teardown. All members take a step before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,6 @@ impl Members {
         f(&mut Scope {
             members: self,
             _invariant: PhantomData,
-            _not_send: NotThreadSafe,
         })
     }
 
@@ -256,10 +255,9 @@ impl Members {
 /// (`&mut Scope<'a>` would be invariant by itself. The marker holds for whatever else a scope may be
 /// lent as.)
 pub struct Scope<'a> {
+    /// Makes a scope neither `Send` nor `Sync`: members join from `attach()`'s own task.
     members: &'a Members,
     _invariant: PhantomData<fn(&'a ()) -> &'a ()>,
-    /// Neither `Send` nor `Sync`: members join from `attach()`'s own task.
-    _not_send: NotThreadSafe,
 }
 
 impl<'a> Scope<'a> {
