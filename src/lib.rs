@@ -56,6 +56,7 @@ pub mod work;
 #[doc(hidden)]
 pub mod binding;
 mod body;
+mod deferred;
 mod gate;
 mod helpers;
 #[cfg(devscope_mutants)]

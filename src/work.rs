@@ -14,13 +14,11 @@
 //! scope returns `ENODEV` then.
 
 use crate::{
-    body::Body,
-    scope::{Member, Scope, Step},
+    deferred::{Callback, Core, Slot},
+    scope::{Scope, Step},
     Scheduled,
 };
 use core::{
-    cell::Cell,
-    marker::PhantomData,
     mem::offset_of,
     ptr::{self, NonNull},
 };
@@ -39,7 +37,7 @@ use kernel::{
 /// 1. `work` is initialised, and as long as it has no body it is disabled.
 /// 2. `Step::Kill` disables it once more, which is never undone.
 #[pin_data]
-struct Core {
+struct WorkCore {
     #[pin]
     work: Opaque<bindings::work_struct>,
     /// Why the work item is disabled, for [`Work::schedule`] to say. C keeps the count itself.
@@ -48,18 +46,19 @@ struct Core {
 
 // SAFETY: `work` is only used through C functions that may be called on any CPU, and `refuses` is
 // atomic.
-unsafe impl Sync for Core {}
+unsafe impl Sync for WorkCore {}
 
-type Callback = unsafe extern "C" fn(*mut bindings::work_struct);
+// SAFETY:
+// - `OFFSET` is that of the `work_struct`; `Opaque` is transparent.
+// - `disable_work_sync()` returns when the work item is neither pending nor running, and it is never
+//   enabled again (kernel-doc in `kernel/workqueue.c`).
+// - Without a callback the work item is disabled, and `refuses` is true.
+unsafe impl Core for WorkCore {
+    type Raw = bindings::work_struct;
 
-impl Core {
-    /// A work item that runs `callback`, or a disabled one if there is none yet.
-    ///
-    /// # Safety
-    ///
-    /// `callback` may be called with this work item, from the end of initialisation of the member
-    /// until the end of `Step::DrainWork`.
-    unsafe fn new(callback: Option<Callback>) -> impl PinInit<Self, Error> {
+    const OFFSET: usize = offset_of!(Self, work);
+
+    unsafe fn new(callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
         // One lock class for the work items of all scopes: lockdep follows what work bodies wait for
         // by class, and no body of a scope waits for a work item.
         let key = static_lock_class!();
@@ -76,6 +75,20 @@ impl Core {
             }),
             refuses: Atomic::new(callback.is_none()),
         })
+    }
+
+    unsafe fn define(this: NonNull<Self>, callback: Callback<Self>) {
+        // SAFETY:
+        // - `this` is in place. The work item is disabled, so no worker reads `func`.
+        // - A worker that reads it later is ordered after us: `enable_work()` and `queue_work_on()`
+        //   both change `data` by atomic operations that return a value, which are full barriers.
+        // INVARIANT: Enabled with a body, before `Kill`.
+        unsafe {
+            this.as_ref().refuses.store(false, Relaxed);
+            let work = Opaque::cast_into(&raw const (*this.as_ptr()).work);
+            (*work).func = Some(callback);
+            bindings::enable_work(work);
+        }
     }
 
     fn step(&self, step: Step) {
@@ -101,86 +114,6 @@ impl Core {
     }
 }
 
-/// A work item with its body beside it: one allocation.
-#[pin_data]
-#[repr(C)]
-struct Owned<F> {
-    body: Body<F>,
-    #[pin]
-    core: Core,
-}
-
-impl<F: Fn()> Owned<F> {
-    /// # Safety
-    ///
-    /// `work` is that of a live `Owned<F>` whose body has not been dropped.
-    unsafe extern "C" fn run(work: *mut bindings::work_struct) {
-        // SAFETY: The work item was initialised where it stands in an `Owned<F>`, whose body is
-        // dropped only after `DrainWork`, when the work item can no longer run.
-        unsafe {
-            let owned = work.byte_sub(offset_of!(Self, core.work)).cast::<Self>();
-            ((*owned).body.get())()
-        }
-    }
-}
-
-// SAFETY: `disable_work_sync()` returns when the work item is neither pending nor running, and it is
-// never enabled again (kernel-doc in `kernel/workqueue.c`).
-unsafe impl<F: Fn() + Sync> Member for Owned<F> {
-    unsafe fn step(&self, step: Step) {
-        self.core.step(step);
-    }
-
-    unsafe fn drop_body(&self) {
-        // SAFETY: The caller makes the same promise to us.
-        unsafe { self.body.drop_in_place() };
-    }
-}
-
-/// A work item that was declared, and whose body is a member of its own, if it was given.
-#[pin_data]
-struct Declared {
-    body: Cell<*const ()>,
-    #[pin]
-    core: Core,
-}
-
-impl Declared {
-    /// # Safety
-    ///
-    /// `work` is that of a live `Declared` whose `body` points to a `Body<F>` not yet dropped.
-    unsafe extern "C" fn run<F: Fn()>(work: *mut bindings::work_struct) {
-        // SAFETY: As in `Owned::run`; `body` was set by `WorkSlot::define`, for this very `F`.
-        unsafe {
-            let declared = work.byte_sub(offset_of!(Self, core.work)).cast::<Self>();
-            ((*(*declared).body.get().cast::<Body<F>>()).get())()
-        }
-    }
-}
-
-// SAFETY: As for `Owned`.
-unsafe impl Member for Declared {
-    unsafe fn step(&self, step: Step) {
-        self.core.step(step);
-    }
-
-    unsafe fn drop_body(&self) {}
-}
-
-/// The body of a declared work item. Its callback is the `Declared` member's, which drains it.
-struct Given<F>(Body<F>);
-
-// SAFETY: Nothing but the work item calls the body. The work item is a member of the same scope and
-// has been drained by the end of `DrainWork`.
-unsafe impl<F: Fn() + Sync> Member for Given<F> {
-    unsafe fn step(&self, _: Step) {}
-
-    unsafe fn drop_body(&self) {
-        // SAFETY: The caller makes the same promise to us.
-        unsafe { self.0.drop_in_place() };
-    }
-}
-
 /// A handle with which a work item of the scope is queued.
 ///
 /// It can be copied into any closure of the scope and into the device side of a file. It cannot
@@ -191,7 +124,7 @@ unsafe impl<F: Fn() + Sync> Member for Given<F> {
 /// Nothing happens. A handle owns nothing, and the scope stops the work whether or not handles to it
 /// remain.
 #[derive(Clone, Copy)]
-pub struct Work<'a>(&'a Core);
+pub struct Work<'a>(&'a WorkCore);
 
 impl Work<'_> {
     /// Queues the work on the system's per-CPU workqueue: `schedule_work()`.
@@ -201,7 +134,7 @@ impl Work<'_> {
     #[inline]
     #[doc(alias = "schedule_work", alias = "queue_work")]
     pub fn schedule(&self) -> Scheduled {
-        // SAFETY: The work item is initialised (invariant 1 of `Core`), and freed only after it was
+        // SAFETY: The work item is initialised (invariant 1 of `WorkCore`), and freed only after it was
         // drained for good. The queue is the system's and exists since boot.
         let queued = unsafe {
             bindings::queue_work_on(
@@ -234,7 +167,7 @@ impl Work<'_> {
 ///
 /// The work item stays without a body, and its handle refuses.
 #[must_use = "a work item without a body refuses to be queued: call `define()`"]
-pub struct WorkSlot<'a>(NonNull<Declared>, PhantomData<fn(&'a ()) -> &'a ()>);
+pub struct WorkSlot<'a>(Slot<'a, WorkCore>);
 
 impl<'a> WorkSlot<'a> {
     /// Gives the work item its body; from here on its handle queues.
@@ -246,25 +179,7 @@ impl<'a> WorkSlot<'a> {
     where
         F: Fn() + Send + Sync + 'a,
     {
-        let given = scope.join(Ok::<_, Error>(Given(Body::new(body))))?;
-        let declared = self.0.as_ptr();
-        // SAFETY:
-        // - The declared member lives until the scope is freed, and the scope still lives: it has
-        //   just been used. The work item is disabled, so no worker reads `func` and `body`, and a
-        //   slot is consumed by this call.
-        // - A worker that reads them later is ordered after us: `enable_work()` and
-        //   `queue_work_on()` both change `data` by atomic operations that return a value, which are
-        //   full barriers.
-        // - `run::<F>` may be called until `DrainWork`: `body` is an `F`, and is dropped after that.
-        // INVARIANT: Enabled with a body, and `attach()` is over before `Kill`.
-        unsafe {
-            (*declared).body.set((&raw const given.0).cast());
-            (*declared).core.refuses.store(false, Relaxed);
-            let work = Opaque::cast_into(&raw const (*declared).core.work);
-            (*work).func = Some(Declared::run::<F>);
-            bindings::enable_work(work);
-        }
-        Ok(())
+        self.0.define(scope, body)
     }
 }
 
@@ -280,12 +195,7 @@ impl<'a> Scope<'a> {
     where
         F: Fn() + Send + Sync + 'a,
     {
-        let owned = self.join(try_pin_init!(Owned {
-            body: Body::new(body),
-            // SAFETY: The work item stands in an `Owned<F>`, whose body is dropped after `DrainWork`.
-            core <- unsafe { Core::new(Some(Owned::<F>::run)) },
-        }))?;
-        Ok(Work(&owned.core))
+        self.defer(body).map(Work)
     }
 
     /// Declares a work item whose body comes later, for bodies that need each other's handles.
@@ -294,13 +204,7 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`.
     pub fn declare_work(&mut self) -> Result<(Work<'a>, WorkSlot<'a>)> {
-        let slot = self.join_raw(try_pin_init!(Declared {
-            body: Cell::new(ptr::null()),
-            // SAFETY: There is no callback.
-            core <- unsafe { Core::new(None) },
-        }))?;
-        // SAFETY: The member lives as long as the scope, as in `Scope::join`.
-        let declared: &'a Declared = unsafe { &*slot.as_ptr() };
-        Ok((Work(&declared.core), WorkSlot(slot, PhantomData)))
+        let (core, slot) = self.declare()?;
+        Ok((Work(core), WorkSlot(slot)))
     }
 }

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What tasklets and work items have in common: a C structure that calls back later, and a body.
+//!
+//! Given in one step, body and C structure stand in one allocation ([`Owned`]), and the callback finds
+//! the body at a constant offset. Declared first, the body becomes a member of its own when it is
+//! given ([`Declared`], [`Given`]), and the callback finds it through a pointer. Either way the callback
+//! is generic over the body's type; nothing is called indirectly that is not in C.
+
+use crate::{
+    body::Body,
+    scope::{Member, Scope, Step},
+};
+use core::{
+    cell::Cell,
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::{self, NonNull},
+};
+use kernel::prelude::*;
+
+/// The callback of a C structure.
+pub(crate) type Callback<C> = unsafe extern "C" fn(*mut <C as Core>::Raw);
+
+/// A C structure that calls back later, with what handles need beside it.
+///
+/// # Safety
+///
+/// - `OFFSET` is where the C structure stands in `Self`.
+/// - The callback is called with a pointer to that C structure, derived from the one that
+///   initialisation was given, and only between [`Core::new`] or [`Core::define`] and the end of
+///   `Step::Redrain`, of which [`Core::step`] has to see to it.
+/// - Without a callback, handles refuse.
+pub(crate) unsafe trait Core: Sync + Sized {
+    /// The C structure.
+    type Raw;
+
+    /// Where it stands.
+    const OFFSET: usize;
+
+    /// With a callback, live at once; or without one yet.
+    ///
+    /// # Safety
+    ///
+    /// `callback` may be called with the C structure of the core that is made, from the end of the
+    /// initialisation of its member until the end of `Step::Redrain`.
+    unsafe fn new(callback: Option<Callback<Self>>) -> impl PinInit<Self, Error>;
+
+    /// Gives a core that was made without a callback one, and makes it live.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is such a core, in place, and good for what `callback` makes of it.
+    /// - `callback` may be called until the end of `Step::Redrain`.
+    /// - Called at most once, before `Step::Kill`.
+    unsafe fn define(this: NonNull<Self>, callback: Callback<Self>);
+
+    /// Takes a step of teardown.
+    fn step(&self, step: Step);
+}
+
+/// A C structure with its body beside it: one allocation.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct Owned<C, F> {
+    body: Body<F>,
+    #[pin]
+    core: C,
+}
+
+impl<C: Core, F: Fn()> Owned<C, F> {
+    /// # Safety
+    ///
+    /// `raw` is that of a live `Owned<C, F>` whose body has not been dropped.
+    unsafe extern "C" fn run(raw: *mut C::Raw) {
+        // SAFETY: The C structure was initialised where it stands in an `Owned<C, F>` (requirements
+        // of `Core`), whose body is dropped only after `Redrain`, when it calls back no more.
+        unsafe {
+            let owned = raw.byte_sub(offset_of!(Self, core) + C::OFFSET);
+            ((*owned.cast::<Self>()).body.get())()
+        }
+    }
+}
+
+// SAFETY: The C structure calls back no more after `Redrain`: requirement of `Core`.
+unsafe impl<C: Core, F: Fn() + Sync> Member for Owned<C, F> {
+    unsafe fn step(&self, step: Step) {
+        self.core.step(step);
+    }
+
+    unsafe fn drop_body(&self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { self.body.drop_in_place() };
+    }
+}
+
+/// A C structure whose body comes later, if it does.
+#[pin_data]
+pub(crate) struct Declared<C> {
+    body: Cell<*const ()>,
+    #[pin]
+    core: C,
+}
+
+impl<C: Core> Declared<C> {
+    /// # Safety
+    ///
+    /// `raw` is that of a live `Declared<C>` whose `body` points to a `Body<F>` not yet dropped.
+    unsafe extern "C" fn run<F: Fn()>(raw: *mut C::Raw) {
+        // SAFETY: As in `Owned::run`; `body` was set by `Slot::define`, for this very `F`.
+        unsafe {
+            let declared = raw.byte_sub(offset_of!(Self, core) + C::OFFSET);
+            let body = (*declared.cast::<Self>()).body.get();
+            ((*body.cast::<Body<F>>()).get())()
+        }
+    }
+}
+
+// SAFETY: As for `Owned`.
+unsafe impl<C: Core> Member for Declared<C> {
+    unsafe fn step(&self, step: Step) {
+        self.core.step(step);
+    }
+
+    unsafe fn drop_body(&self) {}
+}
+
+/// The body of something declared. Its callback is that of the `Declared` member.
+struct Given<F>(Body<F>);
+
+// SAFETY: Nothing but the `Declared` member calls the body. That is a member of the same scope, and
+// calls back no more after `Redrain`.
+unsafe impl<F: Fn() + Sync> Member for Given<F> {
+    unsafe fn step(&self, _: Step) {}
+
+    unsafe fn drop_body(&self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { self.0.drop_in_place() };
+    }
+}
+
+/// The place for the body of something declared.
+pub(crate) struct Slot<'a, C>(NonNull<Declared<C>>, PhantomData<fn(&'a ()) -> &'a ()>);
+
+impl<'a, C: Core + 'a> Slot<'a, C> {
+    /// Gives the body. Errors: `ENOMEM`; there is then no body, for good.
+    pub(crate) fn define<F>(self, scope: &mut Scope<'a>, body: F) -> Result
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        let given = scope.join(Ok::<_, Error>(Given(Body::new(body))))?;
+        let declared = self.0.as_ptr();
+        // SAFETY:
+        // - The declared member lives until the scope is freed, and the scope still lives: it has
+        //   just been used. Without a callback nobody else uses `body`, and a slot is consumed by
+        //   this call.
+        // - The pointer to the core is derived from `self.0`, which is good for the whole member.
+        // - `run::<F>` may be called until `Redrain`: `body` is an `F`, and is dropped after that.
+        // - `attach()` is over before `Kill`.
+        unsafe {
+            (*declared).body.set((&raw const given.0).cast());
+            let core = NonNull::new_unchecked(&raw mut (*declared).core);
+            C::define(core, Declared::<C>::run::<F>);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// A member with its body beside it. Errors: `ENOMEM`.
+    pub(crate) fn defer<C: Core + 'a, F>(&mut self, body: F) -> Result<&'a C>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        let owned = self.join(try_pin_init!(Owned {
+            body: Body::new(body),
+            // SAFETY: The core stands in an `Owned<C, F>`, whose body is dropped after `Redrain`.
+            core <- unsafe { C::new(Some(Owned::<C, F>::run)) },
+        }))?;
+        Ok(&owned.core)
+    }
+
+    /// A member without a body, and the place for it. Errors: `ENOMEM`.
+    pub(crate) fn declare<C: Core + 'a>(&mut self) -> Result<(&'a C, Slot<'a, C>)> {
+        let declared = self.join_raw(try_pin_init!(Declared {
+            body: Cell::new(ptr::null()),
+            // SAFETY: There is no callback.
+            core <- unsafe { C::new(None) },
+        }))?;
+        // SAFETY: The member lives as long as the scope, as in `Scope::join`.
+        let member: &'a Declared<C> = unsafe { &*declared.as_ptr() };
+        Ok((&member.core, Slot(declared, PhantomData)))
+    }
+}
