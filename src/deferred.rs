@@ -84,8 +84,9 @@ impl<C: Core, F: Fn()> Owned<C, F> {
 
 // SAFETY: The C structure calls back no more after `Redrain`: requirement of `Core`.
 unsafe impl<C: Core, F: Fn() + Sync> Member for Owned<C, F> {
-    unsafe fn step(&self, step: Step) {
-        self.core.step(step);
+    unsafe fn step(this: NonNull<Self>, step: Step) {
+        // SAFETY: `this` is a member of a scope; only shared references to it are made.
+        unsafe { this.as_ref() }.core.step(step);
     }
 
     unsafe fn drop_body(&self) {
@@ -118,8 +119,9 @@ impl<C: Core> Declared<C> {
 
 // SAFETY: As for `Owned`.
 unsafe impl<C: Core> Member for Declared<C> {
-    unsafe fn step(&self, step: Step) {
-        self.core.step(step);
+    unsafe fn step(this: NonNull<Self>, step: Step) {
+        // SAFETY: `this` is a member of a scope; only shared references to it are made.
+        unsafe { this.as_ref() }.core.step(step);
     }
 
     unsafe fn drop_body(&self) {}
@@ -131,7 +133,7 @@ struct Given<F>(Body<F>);
 // SAFETY: Nothing but the `Declared` member calls the body. That is a member of the same scope, and
 // calls back no more after `Redrain`.
 unsafe impl<F: Fn() + Sync> Member for Given<F> {
-    unsafe fn step(&self, _: Step) {}
+    unsafe fn step(_: NonNull<Self>, _: Step) {}
 
     unsafe fn drop_body(&self) {
         // SAFETY: The caller makes the same promise to us.

@@ -30,6 +30,7 @@ use crate::{
 use core::{
     marker::PhantomData,
     mem::{offset_of, MaybeUninit},
+    ptr::NonNull,
 };
 use kernel::{
     bindings,
@@ -159,12 +160,14 @@ struct Node<'a, F: File> {
 // `misc_deregister()` takes `misc_mtx`, under which `misc_open()` calls `open()`. Every other
 // operation reaches the member through the gate only, which has been closed and is idle.
 unsafe impl<F: File> Member for Node<'_, F> {
-    unsafe fn step(&self, step: Step) {
+    unsafe fn step(this: NonNull<Self>, step: Step) {
+        // SAFETY: `this` is a member of a scope; only shared references to it are made.
+        let this = unsafe { this.as_ref() };
         match step {
-            Step::Close => self.gate().close(),
+            Step::Close => this.gate().close(),
             // SAFETY: The node was registered when the member was started, and is deregistered once.
-            Step::Withdraw => unsafe { bindings::misc_deregister(self.misc.get()) },
-            Step::AwaitUsers => self.gate().wait_until_idle(),
+            Step::Withdraw => unsafe { bindings::misc_deregister(this.misc.get()) },
+            Step::AwaitUsers => this.gate().wait_until_idle(),
             _ => {}
         }
     }

@@ -85,14 +85,14 @@ where
 // running handler has completed, and the kernel then has no pointer to it (kernel-doc in
 // `kernel/irq/manage.c`). The last call that `CONFIG_DEBUG_SHIRQ` makes comes from inside it.
 unsafe impl<'a, F: Fn() -> IrqReturn + Sync + 'a> Member for Irq<'a, F> {
-    unsafe fn step(&self, step: Step) {
+    unsafe fn step(this: NonNull<Self>, step: Step) {
         if step == Step::DrainIrqs {
             // SAFETY:
             // - It is dropped once: the step is taken once, and the node is freed without dropping
             //   the member.
             // - Nothing else has a reference to the registration but a handler that runs, and
             //   `free_irq()` waits for it before anything is dropped.
-            unsafe { ptr::drop_in_place((&raw const self.registration).cast_mut()) };
+            unsafe { ptr::drop_in_place(&raw mut (*this.as_ptr()).registration) };
         }
     }
 

@@ -93,9 +93,10 @@ pub(crate) unsafe trait Member {
     ///
     /// # Safety
     ///
-    /// Steps come in the order of [`Step::ORDER`], each once, and all members of the scope have
-    /// taken the previous one.
-    unsafe fn step(&self, step: Step);
+    /// - `this` is a member that has joined a scope, and good for reading and writing it.
+    /// - Steps come in the order of [`Step::ORDER`], each once, and all members of the scope have
+    ///   taken the previous one.
+    unsafe fn step(this: NonNull<Self>, step: Step);
 
     /// Drops what the driver gave: a closure, or the device side of a file.
     ///
@@ -145,8 +146,15 @@ impl<M: Member> Node<M> {
             // - All members have taken `Redrain`, after which no callback can run (requirement of
             //   the trait `Member`), and this step is taken once.
             Step::DropBodies => unsafe { node.as_ref().member.drop_body() },
-            // SAFETY: `node` is a live `Node<M>`; the rest is the caller's promise to us.
-            _ => unsafe { node.as_ref().member.step(step) },
+            // SAFETY:
+            // - `node` is a live `Node<M>`, and the pointer to it is the one that its `KBox` gave up.
+            // - The rest is the caller's promise to us.
+            _ => unsafe {
+                M::step(
+                    NonNull::new_unchecked(&raw mut (*node.as_ptr()).member),
+                    step,
+                );
+            },
         }
     }
 }

@@ -9,7 +9,7 @@
 //! that sleeps in `read()`, nor on a work item that waits for an interrupt that will not come.
 
 use crate::scope::{Member, Scope, Step};
-use core::ptr;
+use core::ptr::{self, NonNull};
 use kernel::{
     bindings,
     prelude::*,
@@ -74,14 +74,16 @@ impl Queue {
 // SAFETY: A queue calls nobody. Its sleepers are inside operations or work items of this scope, and
 // have left with these by the end of `DrainWork`.
 unsafe impl Member for Queue {
-    unsafe fn step(&self, step: Step) {
+    unsafe fn step(this: NonNull<Self>, step: Step) {
         if step == Step::Close {
-            self.closed.store(true, Release);
+            // SAFETY: `this` is a member of a scope; only shared references to it are made.
+            let this = unsafe { this.as_ref() };
+            this.closed.store(true, Release);
             #[cfg(devscope_mutants)]
             if crate::mutants::active(crate::mutants::Mutant::ForgetToWakeSleepers) {
                 return;
             }
-            self.wake_all();
+            this.wake_all();
         }
     }
 
