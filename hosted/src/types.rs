@@ -217,6 +217,6 @@ impl<T> Wrapper<T> for Opaque<T> {
 /// Makes the type that contains it neither `Send` nor `Sync`.
 pub type NotThreadSafe = PhantomData<*mut ()>;
 
-/// The value of [`NotThreadSafe`].
+/// The value of [`type@NotThreadSafe`].
 #[allow(non_upper_case_globals)]
 pub const NotThreadSafe: NotThreadSafe = PhantomData;
