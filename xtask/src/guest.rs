@@ -1,7 +1,8 @@
-//! What the virtual machine boots into: busybox, an init script, one program, one module.
+//! What the virtual machine boots into: busybox, an init script, one program, and modules.
 
 use crate::command::Logged;
 use crate::cpio::Archive;
+use crate::module::Built;
 use crate::progress::Step;
 use crate::tools::BUSYBOX;
 use anyhow::{Context, Result};
@@ -33,13 +34,7 @@ pub fn program(repository: &Path, dir: &Path, step: &mut Step) -> Result<PathBuf
 }
 
 /// Writes the guest's file system.
-pub fn file_system(
-    repository: &Path,
-    program: &Path,
-    module: &Path,
-    name: &str,
-    to: &Path,
-) -> Result<()> {
+pub fn file_system(repository: &Path, program: &Path, modules: &Built, to: &Path) -> Result<()> {
     let read =
         |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let mut archive = Archive::default();
@@ -52,6 +47,12 @@ pub fn file_system(
     archive.symlink("bin/sh", "busybox");
     archive.file("bin/devscope-guest", 0o755, &read(program)?);
     archive.file("init", 0o755, &read(&repository.join("linux/guest/init"))?);
-    archive.file(&format!("lib/{name}.ko"), 0o644, &read(module)?);
+    for name in &modules.names {
+        archive.file(
+            &format!("lib/{name}.ko"),
+            0o644,
+            &read(&modules.file(name))?,
+        );
+    }
     fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))
 }

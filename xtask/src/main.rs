@@ -3,7 +3,8 @@
 //! `vm` runs a driver on real Linux in a virtual machine, from nothing but a Debian-like system with
 //! Rust; `asan` runs the hosted tests under a sanitizer; `bless` rewrites the UI tests' snapshots;
 //! `ci` is everything that has to pass. Each module is one station of that road, in this order:
-//! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`].
+//! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`]; then [`judge`]
+//! says what came of it, for the suites of [`mod@test`].
 
 mod boot;
 mod cache;
@@ -12,12 +13,15 @@ mod command;
 mod cpio;
 mod debian;
 mod guest;
+mod judge;
 mod kernel;
 mod module;
 mod paths;
 mod progress;
 mod serial;
 mod source;
+mod suite;
+mod test;
 mod tools;
 mod vm;
 

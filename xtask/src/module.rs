@@ -1,52 +1,137 @@
-//! A driver as a kernel module: its crate, devscope, and the C that neither can be without.
+//! Kernel modules: the drivers of `examples/` with devscope, and the C drivers beside which they are
+//! judged. All are built in one pass.
 //!
-//! The module's directory repeats the checkout's layout with links to the sources, so that
+//! The modules' directory repeats the checkout's layout with links to the sources, so that
 //! compilers name files as they are named in the checkout, and Kbuild's objects do not land in it.
 
 use crate::kernel::Kernel;
 use crate::progress::Step;
 use crate::source::Source;
 use crate::tools::Tools;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
-/// A built module.
+/// A module, and what it is linked from.
 pub struct Module {
-    pub file: PathBuf,
+    /// `edu` is `edu.ko`.
+    pub name: String,
+    /// In the modules' directory, without the `.o`.
+    objects: Vec<String>,
+    /// Words for Kbuild that only this module needs.
+    rules: String,
+}
+
+/// Modules that have been built.
+pub struct Built {
+    dir: PathBuf,
+    pub names: Vec<String>,
     pub log: PathBuf,
     pub warnings: usize,
 }
 
-/// Builds `examples/<name>/driver.rs` as `<name>.ko`, in `dir`.
+impl Built {
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.ko"))
+    }
+}
+
+/// devscope as part of a module: a crate, and the C that it cannot be without.
+const CRATE: &str = "src/lib";
+const HELPERS: &str = "linux/helpers";
+
+impl Module {
+    /// `examples/<name>/driver.rs`, with devscope.
+    pub fn example(name: &str) -> Self {
+        Self::with_crate(name, &format!("examples/{name}/driver"), CRATE, &[])
+    }
+
+    /// `linux/c/<name>.c`, as `<name>_c.ko`.
+    fn c(name: &str) -> Self {
+        Self {
+            name: format!("{name}_c"),
+            objects: vec![format!("linux/c/{name}")],
+            rules: String::new(),
+        }
+    }
+
+    /// Two crates and the helpers: `driver`, and devscope as it is compiled in `lib`.
+    fn with_crate(name: &str, driver: &str, lib: &str, more: &[&str]) -> Self {
+        let mut objects = vec![driver.to_owned(), lib.to_owned(), HELPERS.to_owned()];
+        objects.extend(more.iter().map(|&object| object.to_owned()));
+        // `-A`: Kbuild says `no_std` as well as the crates, which need it elsewhere.
+        let rules = format!(
+            "RUSTFLAGS_{driver}.o := -Aunused_attributes --crate-name {name} --extern devscope=$(obj)/{lib}.rmeta\n\
+             $(obj)/{driver}.o: $(obj)/{lib}.o\n"
+        );
+        Self {
+            name: name.to_owned(),
+            objects,
+            rules,
+        }
+    }
+}
+
+/// The drivers that are written with devscope: the directories of `examples/` with a `driver.rs`.
+pub fn examples(repository: &Path) -> Result<Vec<String>> {
+    stems(&repository.join("examples"), |path| {
+        path.join("driver.rs").is_file()
+    })
+}
+
+/// Every module of the checkout.
+pub fn all(repository: &Path) -> Result<Vec<Module>> {
+    let c = stems(&repository.join("linux/c"), |path| {
+        path.extension().is_some_and(|kind| kind == "c")
+    })?;
+    let examples = examples(repository)?;
+    Ok(examples
+        .iter()
+        .map(|name| Module::example(name))
+        .chain(c.iter().map(|name| Module::c(name)))
+        .collect())
+}
+
+/// The names in `dir`, without extension, of what is `wanted`.
+fn stems(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let path = entry?.path();
+        if let (true, Some(name)) = (wanted(&path), path.file_stem()) {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Builds `modules` in `dir`.
 pub fn build(
     repository: &Path,
     tools: &Tools,
     source: &Source,
     kernel: &Kernel,
-    name: &str,
+    modules: &[Module],
     dir: &Path,
     step: &mut Step,
-) -> Result<Module> {
-    let driver = Path::new("examples").join(name);
-    if !repository.join(&driver).join("driver.rs").is_file() {
-        bail!("there is no driver to run: {}/driver.rs", driver.display());
-    }
-    let objects = dir.join("module");
+) -> Result<Built> {
+    let objects = dir.join("modules");
     // From nothing each time: Kbuild does not see that another kernel's metadata is newer.
     if objects.exists() {
         fs::remove_dir_all(&objects)?;
     }
-    for part in [Path::new("src"), &driver] {
+    for part in ["src", "examples", "linux"] {
         link_sources(&repository.join(part), &objects.join(part))?;
     }
-    link_sources(&repository.join("linux"), &objects.join("linux"))?;
-    fs::write(objects.join("Kbuild"), kbuild(name))?;
+    fs::write(objects.join("Kbuild"), kbuild(modules))?;
 
-    let log = dir.join("module.log");
+    let log = dir.join("modules.log");
     let _ = fs::remove_file(&log);
     let mut warnings = 0;
+    let jobs = available_parallelism().map_or(1, usize::from);
     tools
         .kernel_make(
             &source.linux,
@@ -54,6 +139,7 @@ pub fn build(
             source.rust_lib.as_deref(),
             &log,
         )?
+        .arg(format!("-j{jobs}"))
         .arg(format!(
             "M={}",
             objects
@@ -65,9 +151,10 @@ pub fn build(
             warnings += usize::from(line.starts_with("warning:") || line.contains(": warning:"));
             line.starts_with("  ").then(|| line.trim().to_owned())
         })
-        .with_context(|| format!("{name}.ko did not build against Linux {}", source.version))?;
-    Ok(Module {
-        file: objects.join(format!("{name}.ko")),
+        .with_context(|| format!("the modules did not build against Linux {}", source.version))?;
+    Ok(Built {
+        dir: objects,
+        names: modules.iter().map(|module| module.name.clone()).collect(),
         log,
         warnings,
     })
@@ -91,19 +178,26 @@ fn link_sources(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn kbuild(name: &str) -> String {
-    let driver = format!("examples/{name}/driver.o");
-    format!(
+fn kbuild(modules: &[Module]) -> String {
+    let mut text = format!(
         "# Generated by cargo xtask vm.\n\
-         obj-m := {name}.o\n\
-         {name}-y := {driver} src/lib.o linux/helpers.o\n\
          \n\
-         # One module, two crates: devscope, and the driver that uses it.\n\
-         # `-A`: Kbuild says `no_std` as well as the crates, which need it elsewhere.\n\
-         RUSTFLAGS_src/lib.o := -Aunused_attributes --crate-name devscope --emit=metadata=$(obj)/libdevscope.rmeta\n\
-         RUSTFLAGS_{driver} := -Aunused_attributes --crate-name {name} --extern devscope=$(obj)/libdevscope.rmeta\n\
-         $(obj)/{driver}: $(obj)/src/lib.o\n"
-    )
+         # devscope is compiled once, and linked into every module that uses it.\n\
+         # Kbuild would tell it the names of all those modules, which a shell cannot read.\n\
+         RUSTFLAGS_{CRATE}.o := -Aunused_attributes --crate-name devscope --emit=metadata=$(obj)/{CRATE}.rmeta\n\
+         $(obj)/{CRATE}.o: private modfile := $(obj)/devscope\n"
+    );
+    for module in modules {
+        let objects: Vec<_> = module.objects.iter().map(|o| format!("{o}.o")).collect();
+        let _ = write!(
+            text,
+            "\nobj-m += {0}.o\n{0}-y := {1}\n{2}",
+            module.name,
+            objects.join(" "),
+            module.rules
+        );
+    }
+    text
 }
 
 #[cfg(test)]
@@ -125,7 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_is_built_after_the_crate_it_uses() {
-        assert!(kbuild("edu").ends_with("$(obj)/examples/edu/driver.o: $(obj)/src/lib.o\n"));
+    fn a_driver_is_built_after_the_crate_it_uses() {
+        assert!(kbuild(&[Module::example("edu")])
+            .ends_with("$(obj)/examples/edu/driver.o: $(obj)/src/lib.o\n"));
+    }
+
+    #[test]
+    fn every_driver_of_the_checkout_becomes_a_module() {
+        let names: Vec<_> = all(&crate::paths::repository())
+            .unwrap()
+            .into_iter()
+            .map(|module| module.name)
+            .collect();
+        for name in ["edu", "case1", "case2", "case1_c", "case2_cured_c"] {
+            assert!(names.iter().any(|built| built == name), "{name}: {names:?}");
+        }
     }
 }

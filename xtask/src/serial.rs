@@ -83,22 +83,63 @@ pub fn readable(line: &str) -> String {
     text + rest
 }
 
+/// A report that Linux makes about itself, whatever driver is there.
+pub struct Known {
+    /// What its first line contains.
+    pub first: &'static str,
+    /// What one of its lines contains.
+    pub frame: &'static str,
+}
+
+impl Known {
+    fn is(&self, report: &[String]) -> bool {
+        let mut lines = report.iter();
+        lines.by_ref().any(|line| line.contains(self.first))
+            && lines.any(|line| line.contains(self.frame))
+    }
+}
+
 /// The first report in a log, with the lines after it that explain it.
 pub fn first_report(lines: &[String]) -> Option<&[String]> {
-    let at = lines.iter().position(|line| report_in(line).is_some())?;
-    // A header often stands between two rules, the words one line below the upper one.
-    let from = if at > 0 && is_rule(&lines[at - 1]) {
-        at - 1
-    } else {
-        at
-    };
-    let rest = &lines[from..];
-    let end = rest
-        .iter()
-        .skip(2)
-        .position(|line| line.contains("---[ end ") || said_by_guest(line).is_some())
-        .map_or(rest.len(), |end| end + 3);
-    Some(&rest[..end.min(QUOTED)])
+    reports(lines).next()
+}
+
+/// The first report that is none of `known`, and how many before it are.
+pub fn first_unknown_report<'a>(
+    lines: &'a [String],
+    known: &[Known],
+) -> (Option<&'a [String]>, usize) {
+    let mut passed = 0;
+    for report in reports(lines) {
+        if !known.iter().any(|known| known.is(report)) {
+            return (Some(report), passed);
+        }
+        passed += 1;
+    }
+    (None, passed)
+}
+
+/// The reports in a log, one after the other, each with the lines that explain it.
+fn reports(lines: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let at = rest.iter().position(|line| report_in(line).is_some())?;
+        // A header often stands between two rules, the words one line below the upper one.
+        let from = if at > 0 && is_rule(&rest[at - 1]) {
+            at - 1
+        } else {
+            at
+        };
+        rest = &rest[from..];
+        let end = rest
+            .iter()
+            .skip(2)
+            .position(|line| line.contains("---[ end ") || said_by_guest(line).is_some())
+            .map_or(rest.len(), |end| end + 3);
+        let report = &rest[..end.min(QUOTED)];
+        rest = &rest[end..];
+        Some(report)
+    })
 }
 
 fn is_rule(line: &str) -> bool {
@@ -206,6 +247,26 @@ mod tests {
              [    3.0] later\n");
         assert_eq!(first_report(&lines), Some(&lines[1..5]));
         assert_eq!(first_report(&lines[..1]), None);
+    }
+
+    #[test]
+    fn a_known_report_is_passed_over_and_no_other() {
+        let known = [Known {
+            first: "WARNING: fs/proc/generic.c",
+            frame: "unregister_irq_proc",
+        }];
+        let own =
+            "[ 1.0] WARNING: fs/proc/generic.c:742 at remove_proc_entry\n[ 1.0] Call Trace:\n\
+                   [ 1.0]  unregister_irq_proc+0x7e\n[ 1.0] ---[ end trace 0 ]---\n";
+        let other = own.replace("unregister_irq_proc", "some_driver_remove");
+        let count = |text: &str| {
+            let lines = log(text);
+            let (unknown, passed) = first_unknown_report(&lines, &known);
+            (unknown.is_some(), passed)
+        };
+        assert_eq!(count(&format!("{own}{own}")), (false, 2));
+        assert_eq!(count(&format!("{own}{other}{own}")), (true, 1));
+        assert_eq!(count("[ 1.0] BUG: KASAN: x\n"), (true, 0));
     }
 
     #[test]

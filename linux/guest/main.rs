@@ -1,0 +1,72 @@
+//! The program that judges drivers from the outside: it runs inside the virtual machine, on real
+//! Linux.
+//!
+//! It is given the names of cases, and runs one after the other. What it says goes to the kernel's
+//! log: `guest: begin=<case>`, then `guest: key=value` as things happen, and `guest: end=<case>
+//! good=<what was seen>` or `bad=<why>`. Whether the kernel reported something in between is for
+//! whoever reads the log to see.
+//!
+//! Nothing here but std: the guest has no libraries, and the C library is linked in.
+
+mod fail_nth;
+mod seeds;
+mod storm;
+mod sys;
+
+use std::env;
+use std::process::ExitCode;
+use sys::{say, Result};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        // One of the programs that a storm starts; the kernel would call it `init` otherwise.
+        ["program", role, node] => storm::program(role, node),
+        ["run", cases] => {
+            let all_good = cases.split(',').map(run).fold(true, |all, good| all & good);
+            say("done=ok");
+            if all_good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        _ => {
+            say("failed=usage: devscope-guest run CASE[,CASE]...");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one case, and says how it went.
+fn run(case: &str) -> bool {
+    say(&format!("begin={case}"));
+    let outcome = dispatch(case);
+    match &outcome {
+        Ok(seen) => say(&format!("end={case} good={seen}")),
+        Err(why) => say(&format!("end={case} bad={why}")),
+    }
+    outcome.is_ok()
+}
+
+/// The outcome of a case: what was seen, in a few words.
+fn dispatch(case: &str) -> Result<String> {
+    let (suite, name) = case.split_once('/').unwrap_or((case, ""));
+    match suite {
+        "seed-c" => seeds::c(name),
+        "seed-rust" => seeds::rust(name),
+        "storm" => storm::run(name),
+        "fail-nth" => fail_nth::run(name),
+        "kunit" => kunit(),
+        _ => Err(format!("this program knows no case {case:?}")),
+    }
+}
+
+/// Loading the module runs the tests; their results are in the kernel's log.
+fn kunit() -> Result<String> {
+    let module = sys::Module("devscope_kunit".into());
+    module.load("")?;
+    module.unload()?;
+    Ok("loaded".into())
+}

@@ -1,0 +1,179 @@
+//! `cargo xtask vm test`: the suites, and the machines that run them.
+
+use crate::boot::{Accelerator, End, Machine, SILENCE};
+use crate::judge::{Expects, GuestCase, Judge, Judged};
+use crate::progress::{clock, Step};
+use crate::serial::said_by_guest;
+use crate::suite::Outcome;
+use anyhow::Result;
+use clap::ValueEnum;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A suite. The words after each are what `cargo xtask vm test --help` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// The articles' two cases in C: the kernel must report the defects, and nothing for the cures
+    SeedC,
+    /// The same two cases with devscope
+    SeedRust,
+    /// edu, unbound again and again while programs use it by every means
+    Storm,
+    /// Each allocation on the way to a bound device fails once
+    FailNth,
+}
+
+use Expects::{NothingNew, Report, Silence};
+
+const fn case(suite: &'static str, name: &'static str, expects: Expects) -> GuestCase {
+    GuestCase {
+        suite,
+        name,
+        expects,
+    }
+}
+
+const USE_AFTER_FREE: &[&str] = &["BUG: KASAN: slab-use-after-free"];
+
+const SEED_C: &[GuestCase] = &[
+    case("seed-c", "case1-storm-cured", Silence),
+    case("seed-c", "case1-late-cured", Silence),
+    case("seed-c", "case2-cured", Silence),
+    case("seed-c", "case2", Report(USE_AFTER_FREE, "case2_release")),
+    case(
+        "seed-c",
+        "case1-late",
+        Report(USE_AFTER_FREE, "case1_bottom_half"),
+    ),
+    // The task that waits in tasklet_kill() is woken each time the tasklet has run, so it does not
+    // count as hung itself; whoever waits for the device meanwhile does.
+    case(
+        "seed-c",
+        "case1-storm",
+        Report(&["INFO: task ", "BUG: soft lockup"], "case1_remove"),
+    ),
+];
+const SEED_RUST: &[GuestCase] = &[
+    case("seed-rust", "case1-storm", Silence),
+    case("seed-rust", "case1-late", Silence),
+    case("seed-rust", "case2", Silence),
+    case("seed-rust", "leaks", Silence),
+];
+const STORM: &[GuestCase] = &[case("storm", "edu", Silence)];
+/// The C drivers are there to show what Linux itself makes of it.
+const FAIL_NTH: &[GuestCase] = &[
+    case("fail-nth", "case1", NothingNew),
+    case("fail-nth", "case2", NothingNew),
+    case("fail-nth", "edu", NothingNew),
+    case("fail-nth", "case1_cured_c", NothingNew),
+    case("fail-nth", "leaks", Silence),
+];
+
+impl Suite {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SeedC => "seed-c",
+            Self::SeedRust => "seed-rust",
+            Self::Storm => "storm",
+            Self::FailNth => "fail-nth",
+        }
+    }
+
+    pub fn cases(self) -> &'static [GuestCase] {
+        match self {
+            Self::SeedC => SEED_C,
+            Self::SeedRust => SEED_RUST,
+            Self::Storm => STORM,
+            Self::FailNth => FAIL_NTH,
+        }
+    }
+}
+
+/// What every machine is made of.
+pub struct Lab {
+    pub kernel: PathBuf,
+    pub initramfs: PathBuf,
+    pub accelerator: Accelerator,
+    /// How often the driver is taken away in a storm.
+    pub cycles: u32,
+    /// Where the serial logs go.
+    pub logs: PathBuf,
+}
+
+impl Lab {
+    /// Runs all cases, on as many machines as it takes: those that must be silent first, because a
+    /// kernel that has reported something checks less from then on.
+    pub fn run(&self, cases: &[GuestCase], step: &mut Step) -> Result<Vec<Judged>> {
+        let (mut silent, mut reporting): (Vec<_>, Vec<_>) = cases
+            .iter()
+            .copied()
+            .partition(|case| case.expects.is_silence());
+        let mut judged = Vec::new();
+        let mut boots = 0;
+        for waiting in [&mut silent, &mut reporting] {
+            while !waiting.is_empty() {
+                boots += 1;
+                let (more, left) = self.boot(boots, waiting, step)?;
+                judged.extend(more);
+                *waiting = left;
+            }
+        }
+        Ok(judged)
+    }
+
+    fn boot(
+        &self,
+        number: u32,
+        cases: &[GuestCase],
+        step: &mut Step,
+    ) -> Result<(Vec<Judged>, Vec<GuestCase>)> {
+        let names: Vec<_> = cases.iter().map(GuestCase::full_name).collect();
+        let log = self.logs.join(format!("boot-{number}.log"));
+        let machine = Machine {
+            kernel: &self.kernel,
+            initramfs: &self.initramfs,
+            accelerator: self.accelerator,
+            words: &format!("RUN={} CYCLES={}", names.join(","), self.cycles),
+            log: &log,
+        };
+        let mut judge = Judge::new(cases);
+        let end = machine.run(step, |line, step| {
+            if let Some(line) = line {
+                let now = judge.now().unwrap_or_else(|| format!("boot {number}"));
+                step.say(match said_by_guest(line) {
+                    Some(said) => format!("{now}: {said}"),
+                    None => now,
+                });
+            }
+            judge.hear(line)
+        })?;
+        let why = match end {
+            End::Exited(status) if status.success() => "the machine ended".into(),
+            End::Exited(status) => format!("QEMU failed ({status})"),
+            End::Stopped => "it was stopped".into(),
+            End::Silent => format!("nothing was said for {}", clock(SILENCE)),
+        };
+        let why = format!(
+            "{why} (accelerator {}, serial log {})",
+            self.accelerator.name(),
+            log.display()
+        );
+        Ok(judge.finish(&why))
+    }
+}
+
+/// What was found, suite by suite, in the order in which they were asked for.
+pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
+    suites
+        .iter()
+        .map(|suite| {
+            let mine = judged.extract_if(.., |judged| judged.case.suite == suite.name());
+            let cases: Vec<_> = mine.map(Judged::into_case).collect();
+            Outcome {
+                suite: suite.name(),
+                took: cases.iter().map(|case| case.took).sum::<Duration>(),
+                cases: Ok(cases),
+            }
+        })
+        .collect()
+}
