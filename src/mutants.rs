@@ -2,7 +2,8 @@
 
 //! Teardown with one mistake in it, for the test that proves the tests.
 //!
-//! Compiled only with `--cfg devscope_mutants`, which nothing but the package `tests/mutants` sets.
+//! Compiled only with `--cfg devscope_mutants`, which nothing sets but the package `tests/mutants`, and
+//! `cargo xtask vm mutants` for its modules. There `linux/mutants.c` makes it a module parameter.
 
 use crate::scope::Step;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -43,6 +44,8 @@ pub enum Mutant {
     SkipClose,
 }
 
+/// By name, so that C finds it.
+#[export_name = "devscope_mutant"]
 static ACTIVE: Atomic<i32> = Atomic::new(Mutant::None as i32);
 
 /// Makes `mutant` the mistake that every teardown in this process makes from now on.

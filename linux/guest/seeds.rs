@@ -39,30 +39,31 @@ const INTERRUPTED: usize = 0;
 const ANOTHER: usize = 1;
 
 pub fn c(name: &str) -> Result<String> {
+    let module = |name: &str| Module(name.into());
     match name {
-        "case1-storm" => storm("case1_c", ""),
-        "case1-late" => late("case1_c", WIDEN),
-        "case2" => open_file("case2_c"),
-        "case1-storm-cured" => storm("case1_cured_c", ""),
-        "case1-late-cured" => late("case1_cured_c", WIDEN),
-        "case2-cured" => open_file("case2_cured_c"),
+        "case1-storm" => storm(module("case1_c"), ""),
+        "case1-late" => late(module("case1_c"), WIDEN),
+        "case2" => open_file(module("case2_c")),
+        "case1-storm-cured" => storm(module("case1_cured_c"), ""),
+        "case1-late-cured" => late(module("case1_cured_c"), WIDEN),
+        "case2-cured" => open_file(module("case2_cured_c")),
         _ => Err(format!("there is no case seed-c/{name}")),
     }
 }
 
 pub fn rust(name: &str) -> Result<String> {
     match name {
-        "case1-storm" => storm("case1", ""),
-        "case1-late" => late("case1", ""),
-        "case2" => open_file("case2"),
+        "case1-storm" => storm(Module::with_devscope("case1"), ""),
+        "case1-late" => late(Module::with_devscope("case1"), ""),
+        "case2" => open_file(Module::with_devscope("case2")),
         "leaks" => sys::leaks(),
         _ => Err(format!("there is no case seed-rust/{name}")),
     }
 }
 
 /// Unbinds while every run of the tasklet brings about the next interrupt.
-fn storm(module: &str, parameters: &str) -> Result<String> {
-    let (module, device) = (Module(module.into()), Device::find("case1")?);
+fn storm(module: Module, parameters: &str) -> Result<String> {
+    let device = Device::find("case1")?;
     let mut watch = Watch::start()?;
     module.load(parameters)?;
     let registers = device.registers()?;
@@ -86,8 +87,8 @@ fn storm(module: &str, parameters: &str) -> Result<String> {
 }
 
 /// Unbinds while single interrupts come in, also late ones.
-fn late(module: &str, parameters: &str) -> Result<String> {
-    let (module, device) = (Module(module.into()), Device::find("case1")?);
+fn late(module: Module, parameters: &str) -> Result<String> {
+    let device = Device::find("case1")?;
     let mut watch = Watch::start()?;
     module.load(parameters)?;
     let raiser = Raiser::start(device.registers()?);
@@ -201,8 +202,8 @@ fn settle(watch: &mut Watch) -> Result {
 }
 
 /// Opens, unbinds, closes.
-fn open_file(module: &str) -> Result<String> {
-    let (module, device) = (Module(module.into()), Device::find("case2")?);
+fn open_file(module: Module) -> Result<String> {
+    let device = Device::find("case2")?;
     let mut watch = Watch::start()?;
     module.load("")?;
     for round in 1..=ROUNDS {

@@ -55,7 +55,7 @@ pub fn run(driver: &str) -> Result<String> {
         .parse()
         .map_err(|_| format!("CYCLES is {cycles:?}, and should be a number"))?;
     let mut storm = Storm {
-        module: Module(driver.into()),
+        module: Module::with_devscope(driver),
         device: Device::find(driver)?,
         interrupts: 0,
         delivered: 0,

@@ -1,5 +1,6 @@
 //! What the guest's programs ask of the kernel: modules, devices, waiting, leaks, memory.
 
+use std::env;
 use std::ffi::{c_char, c_int, c_long, c_short, c_uint, c_ulong, c_void, CString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -147,12 +148,33 @@ pub fn join_within<T>(what: &str, thread: JoinHandle<T>) -> Result<T> {
     thread.join().map_err(|_| format!("{what} panicked"))
 }
 
+/// Which mistake devscope's teardown shall make: a number of `src/mutants.rs`.
+fn mutant() -> Option<String> {
+    env::var("MUTANT").ok().filter(|mutant| !mutant.is_empty())
+}
+
 /// A kernel module, by its file's name without `.ko`.
 #[derive(Clone)]
 pub struct Module(pub String);
 
 impl Module {
+    /// The module of a driver with devscope. It makes the mistake that the environment asks for.
+    pub fn with_devscope(driver: &str) -> Self {
+        Self(match mutant() {
+            None => driver.into(),
+            Some(_) => format!("{driver}_mutants"),
+        })
+    }
+
     pub fn load(&self, parameters: &str) -> Result {
+        let mutant = match mutant() {
+            Some(mutant) if self.0.ends_with("_mutants") => format!("mutant={mutant}"),
+            _ => String::new(),
+        };
+        self.load_with(&format!("{parameters} {mutant}"))
+    }
+
+    fn load_with(&self, parameters: &str) -> Result {
         let path = Path::new("/lib").join(format!("{}.ko", self.0));
         let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let parameters = CString::new(parameters).map_err(|error| error.to_string())?;

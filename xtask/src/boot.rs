@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// one for each socket.
 const SMP: &str = "2,sockets=2,cores=1,threads=1";
 /// Without a line for this long, nothing more is expected. The kernel itself reports a task that
-/// hangs after one minute.
+/// hangs after half a minute.
 pub const SILENCE: Duration = Duration::from_secs(300);
 
 /// What executes the guest's instructions.

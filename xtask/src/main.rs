@@ -16,6 +16,7 @@ mod guest;
 mod judge;
 mod kernel;
 mod module;
+mod mutants;
 mod paths;
 mod progress;
 mod serial;

@@ -1,6 +1,6 @@
 //! `cargo xtask vm test`: the suites, and the machines that run them.
 
-use crate::boot::{Accelerator, End, Machine, SILENCE};
+use crate::boot::{Accelerator, End, Go, Machine, SILENCE};
 use crate::judge::{Expects, GuestCase, Judge, Judged};
 use crate::progress::{clock, Step};
 use crate::serial::said_by_guest;
@@ -8,7 +8,7 @@ use crate::suite::Outcome;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A suite. The words after each are what `cargo xtask vm test --help` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,6 +96,10 @@ pub struct Lab {
     pub accelerator: Accelerator,
     /// How often the driver is taken away in a storm.
     pub cycles: u32,
+    /// The mistake that teardown makes, as `src/mutants.rs` numbers it.
+    pub mutant: Option<usize>,
+    /// How long a machine may take, where there is something else to do.
+    pub limit: Option<Duration>,
     /// Where the serial logs go.
     pub logs: PathBuf,
 }
@@ -121,7 +125,8 @@ impl Lab {
         Ok(judged)
     }
 
-    fn boot(
+    /// One machine. Returns what it has run, and what it has not.
+    pub fn boot(
         &self,
         number: u32,
         cases: &[GuestCase],
@@ -133,10 +138,17 @@ impl Lab {
             kernel: &self.kernel,
             initramfs: &self.initramfs,
             accelerator: self.accelerator,
-            words: &format!("RUN={} CYCLES={}", names.join(","), self.cycles),
+            words: &format!(
+                "RUN={} CYCLES={} MUTANT={}",
+                names.join(","),
+                self.cycles,
+                self.mutant
+                    .map_or_else(String::new, |mutant| mutant.to_string())
+            ),
             log: &log,
         };
         let mut judge = Judge::new(cases);
+        let started = Instant::now();
         let end = machine.run(step, |line, step| {
             if let Some(line) = line {
                 let now = judge.now().unwrap_or_else(|| format!("boot {number}"));
@@ -145,7 +157,10 @@ impl Lab {
                     None => now,
                 });
             }
-            judge.hear(line)
+            match self.limit {
+                Some(limit) if started.elapsed() > limit => Go::Stop,
+                _ => judge.hear(line),
+            }
         })?;
         let why = match end {
             End::Exited(status) if status.success() => "the machine ended".into(),

@@ -11,13 +11,13 @@ use crate::source::Source;
 use crate::suite::{self, Outcome, Verdict};
 use crate::test::{outcomes, Lab, Suite};
 use crate::tools::{Install, Tools};
-use crate::{guest, paths};
+use crate::{guest, mutants, paths};
 use anyhow::{anyhow, bail, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The drivers that the guest's program knows how to use.
 const RUNNABLE: [&str; 1] = ["edu"];
@@ -32,6 +32,8 @@ pub enum Verb {
     Run(Run),
     /// Prepare, then run suites on real Linux; all of them if none is named
     Test(Test),
+    /// Prepare, then run drivers whose teardown makes a mistake, until the kernel reports it
+    Mutants(Mutants),
 }
 
 #[derive(Args)]
@@ -76,6 +78,18 @@ pub struct Test {
     how: Prepare,
 }
 
+#[derive(Args)]
+pub struct Mutants {
+    /// The mistakes, as `src/mutants.rs` names them; all of them if none is named
+    #[arg(value_name = "MUTANT")]
+    names: Vec<String>,
+    /// How long each may go on without being noticed
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: u64,
+    #[command(flatten)]
+    how: Prepare,
+}
+
 impl Prepare {
     fn install(&self) -> Install {
         match (self.yes, self.no_install) {
@@ -92,6 +106,7 @@ pub fn run(verb: Verb) -> Result<()> {
         Verb::Build(how) => build(&how),
         Verb::Run(run) => drive(&run),
         Verb::Test(asked) => test(&asked),
+        Verb::Mutants(asked) => mutants(&asked),
     }
 }
 
@@ -161,6 +176,18 @@ fn test(asked: &Test) -> Result<()> {
     if !complaints.is_empty() {
         bail!("{}", complaints.join("\n\n"));
     }
+    Ok(())
+}
+
+fn mutants(asked: &Mutants) -> Result<()> {
+    let all = mutants::all(&paths::repository())?;
+    let chosen = mutants::choose(&all, &asked.names)?;
+    let work = Work::begin("mutants", &asked.how)?;
+    let built = work.modules(&mutants::DRIVERS.map(Module::mutant))?;
+    let mut lab = work.lab(&built, Accelerator::Tcg, u32::MAX)?;
+    lab.limit = Some(Duration::from_secs(60 * asked.minutes));
+    println!("{}", mutants::table(&chosen, &mut lab)?);
+    println!("serial logs: {}", work.logs().display());
     Ok(())
 }
 
@@ -300,6 +327,8 @@ impl Work {
             initramfs,
             accelerator,
             cycles,
+            mutant: None,
+            limit: None,
             logs,
         })
     }
