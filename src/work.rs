@@ -48,6 +48,15 @@ struct WorkCore {
 // atomic.
 unsafe impl Sync for WorkCore {}
 
+impl WorkCore {
+    /// What a work item without a body would run, if it were not disabled.
+    ///
+    /// # Safety
+    ///
+    /// None; it is `unsafe` for being a [`Callback`].
+    unsafe extern "C" fn no_body(_: *mut bindings::work_struct) {}
+}
+
 // SAFETY:
 // - `OFFSET` is that of the `work_struct`; `Opaque` is transparent.
 // - `disable_work_sync()` returns when the work item is neither pending nor running, and it is never
@@ -68,7 +77,9 @@ unsafe impl Core for WorkCore {
             // INVARIANT: Initialised, and disabled without a body.
             work <- Opaque::ffi_init(move |slot| unsafe {
                 let name = c"devscope".as_char_ptr();
-                bindings::init_work_with_key(slot, callback, false, name, key.as_ptr());
+                // `__flush_work()` warns of a work item without a function, disabled or not.
+                let func = callback.unwrap_or(Self::no_body);
+                bindings::init_work_with_key(slot, Some(func), false, name, key.as_ptr());
                 if callback.is_none() {
                     bindings::disable_work(slot);
                 }

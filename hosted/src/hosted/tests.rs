@@ -418,6 +418,29 @@ fn disable_work_sync_waits_and_refuses_from_then_on() {
 }
 
 #[test]
+fn waiting_for_a_work_item_without_a_function_is_reported() {
+    let failure = Explore::new("waiting_for_a_work_item_without_a_function_is_reported")
+        .schedules(10)
+        .run(|_| {
+            let state = new_state();
+            let work = with_work(state);
+            // SAFETY: the work item is at rest.
+            unsafe {
+                (*work).func = None;
+                disable_work_sync(work);
+            }
+        })
+        .expect_failure();
+    assert_eq!(failure.kind, Kind::Misuse);
+    assert!(
+        failure
+            .message
+            .ends_with("is waited for, and has no function"),
+        "{failure}"
+    );
+}
+
+#[test]
 fn a_work_item_runs_once_for_each_time_that_it_was_queued() {
     // The second call finds the item pending in some schedules and not in others.
     let refused = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));

@@ -310,6 +310,20 @@ pub unsafe fn schedule_work(work: *mut work_struct) -> bool_ {
 #[track_caller]
 fn flush(work: *mut work_struct, place: Place) -> bool {
     let address = work as usize;
+    // SAFETY: the caller gives a work item; that it is not freed has been checked.
+    if unsafe { (*work).func }.is_none() {
+        world(|w| {
+            let message = format!(
+                "{} is waited for, and has no function",
+                w.works.name(address)
+            );
+            w.fail(
+                Kind::Misuse,
+                message,
+                &[format!("called      {}", at(place))],
+            );
+        });
+    }
     let Some((target, name)) = world(|w| {
         let item = w.works.known.get(address)?;
         (item.pending || item.running.is_some()).then(|| (item.queued, item.name.clone()))
