@@ -26,6 +26,7 @@ mod explore;
 mod give_up;
 mod io;
 mod irq;
+mod kunit;
 mod ledger;
 mod locks;
 mod machine;
@@ -45,6 +46,8 @@ mod tests;
 
 pub use explore::{explore, run, Explore, Finished, Outcome, Stats};
 pub use irq::IrqLine;
+#[doc(hidden)]
+pub use kunit::kunit_case;
 pub use ledger::{check_access, name_allocation};
 pub use misc::{OpenFile, OpenFlags};
 pub use module::{Loaded, ModuleInfo};

@@ -1,6 +1,6 @@
 //! What drivers import: `use kernel::prelude::*;`.
 //!
-//! Mirrors `rust/kernel/prelude.rs`. Left out: `export`, `kunit_tests`, `dbg`.
+//! Mirrors `rust/kernel/prelude.rs`. Left out: `export`, `dbg`.
 
 #[doc(no_inline)]
 pub use core::{
@@ -15,7 +15,7 @@ pub use crate::ffi::{
 };
 
 #[doc(no_inline)]
-pub use crate::macros::{fmt, module, vtable};
+pub use crate::macros::{fmt, kunit_tests, module, vtable};
 
 #[doc(no_inline)]
 pub use pinned_init::{

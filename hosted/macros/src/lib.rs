@@ -1,12 +1,14 @@
-//! The procedural macros of the hosted `kernel` crate: `module!`, `#[vtable]` and `fmt!`.
+//! The procedural macros of the hosted `kernel` crate: `module!`, `#[vtable]`, `fmt!`
+//! and `#[kunit_tests]`.
 //!
 //! Linux has them in `rust/macros`. They are the same to write; what `module!` produces is not an
 //! object file's symbols but a `static MODULE` that a test hands to the machine, and everything
 //! lands in the module that invokes the macro, so one crate may hold several drivers.
 //!
-//! Left out: module parameters, `export`, `kunit_tests`, `concat_idents`, `paste`.
+//! Left out: module parameters, `export`, `concat_idents`, `paste`.
 
 mod fmt;
+mod kunit;
 mod module;
 mod vtable;
 
@@ -34,6 +36,20 @@ pub fn vtable(attr: TokenStream, input: TokenStream) -> TokenStream {
     let _ = syn::parse_macro_input!(attr as syn::parse::Nothing);
     let item = syn::parse_macro_input!(input as syn::Item);
     match vtable::expand(item) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => error.into_compile_error().into(),
+    }
+}
+
+/// Makes each `#[test]` of an inline module an exploration, where Linux makes a KUnit suite of them.
+///
+/// The tests are for `cargo test`, which finds them by their paths. Functions without `#[test]` and
+/// all other items stay as they are.
+#[proc_macro_attribute]
+pub fn kunit_tests(attr: TokenStream, input: TokenStream) -> TokenStream {
+    let suite = syn::parse_macro_input!(attr as syn::Ident);
+    let module = syn::parse_macro_input!(input as syn::ItemMod);
+    match kunit::expand(&suite, module) {
         Ok(tokens) => tokens.into(),
         Err(error) => error.into_compile_error().into(),
     }
