@@ -148,7 +148,7 @@ fn is_rule(line: &str) -> bool {
 }
 
 /// A line without the kernel's `[   12.345678] `.
-fn after_time(line: &str) -> &str {
+pub fn after_time(line: &str) -> &str {
     line.strip_prefix('[')
         .and_then(|rest| rest.split_once("] "))
         .map_or(line, |(_, text)| text)
