@@ -86,3 +86,81 @@ impl<T> PinnedDrop for Binding<T> {
         self.detach();
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_binding)]
+mod tests {
+    use super::*;
+    use crate::testing::{holding, Bound, Count, OnDrop};
+    use kernel::sync::Arc;
+
+    /// A body that notes when it is dropped.
+    fn body<'a>(order: &'a Count, digit: i32) -> impl Fn() + Send + Sync + 'a {
+        holding(OnDrop(move || order.digit(digit)))
+    }
+
+    /// Data that notes when it is dropped, as 9.
+    struct Data(Arc<Count>);
+
+    impl Drop for Data {
+        fn drop(&mut self) {
+            self.0.digit(9);
+        }
+    }
+
+    #[test]
+    fn data_is_dropped_after_the_bodies_that_borrow_it() -> Result {
+        let order = Arc::new(Count::default(), GFP_KERNEL)?;
+        let bound = Bound::new(Data(order.clone()))?;
+        bound.attach(|data, scope| {
+            scope.work(body(&data.0, 1))?;
+            scope.tasklet(body(&data.0, 2)).map(drop)
+        })?;
+        let before = order.get();
+        bound.unbind();
+        let unbound = order.get();
+        drop(bound);
+        assert_eq!(before, 0);
+        assert_eq!(unbound, 21);
+        assert_eq!(order.get(), 219);
+        Ok(())
+    }
+
+    #[test]
+    fn a_binding_that_is_dropped_ends_its_scope_first() -> Result {
+        let order = Arc::new(Count::default(), GFP_KERNEL)?;
+        let bound = Bound::new(Data(order.clone()))?;
+        bound.attach(|data, scope| {
+            scope.work(body(&data.0, 1))?.schedule();
+            Ok(())
+        })?;
+        drop(bound);
+        assert_eq!(order.get(), 19);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_attach_has_ended_its_scope_when_it_returns() -> Result {
+        let order = Arc::new(Count::default(), GFP_KERNEL)?;
+        let bound = Bound::new(Data(order.clone()))?;
+        let failed = bound.attach(|data, scope| {
+            scope.tasklet(body(&data.0, 1))?.schedule();
+            scope.work(body(&data.0, 2))?.schedule();
+            Err(EIO)
+        });
+        let ended = order.get();
+        drop(bound);
+        assert!(failed == Err(EIO));
+        assert_eq!(ended, 21);
+        assert_eq!(order.get(), 219);
+        Ok(())
+    }
+
+    #[test]
+    fn data_that_cannot_be_built_is_no_binding() -> Result {
+        let built = KBox::pin_init(Binding::<Data>::new(Err::<_, Error>(ENODEV)), GFP_KERNEL);
+        let error = built.map(drop);
+        assert!(error == Err(ENODEV));
+        Ok(())
+    }
+}

@@ -194,3 +194,80 @@ impl<'a> Scope<'a> {
         Ok((&member.core, Slot(declared, PhantomData)))
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_deferred)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, holding, Count, OnDrop};
+    use kernel::sync::Arc;
+
+    #[test]
+    fn what_a_body_captures_is_dropped_once_with_the_scope() -> Result {
+        let shared = Arc::new((), GFP_KERNEL)?;
+        let (given, defined) = (shared.clone(), shared.clone());
+        let bound = bind_and_unbind(<(Count, Count)>::default(), |(alive, dropped), scope| {
+            let given = (
+                given,
+                OnDrop(move || {
+                    dropped.up();
+                }),
+            );
+            let defined = (
+                defined,
+                OnDrop(move || {
+                    dropped.up();
+                }),
+            );
+            scope.work(holding(given))?;
+            let (_, slot) = scope.declare_work()?;
+            slot.define(scope, holding(defined))?;
+            alive.set(dropped.get());
+            Ok(())
+        })?;
+        let (alive, dropped) = bound.data();
+        assert_eq!(alive.get(), 0);
+        assert_eq!(dropped.get(), 2);
+        assert!(Arc::into_unique_or_drop(shared).is_some());
+        Ok(())
+    }
+
+    #[repr(align(256))]
+    struct Aligned(i32);
+
+    impl Aligned {
+        /// A method, so that a closure captures all of it and not the field alone.
+        fn value(&self) -> i32 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_callback_finds_its_body_whatever_the_body_is_like() -> Result {
+        let bound = bind_and_unbind(<[Count; 4]>::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let here = move |place: usize, value: i32| {
+                seen[place].set(value);
+                bell.wake_all();
+            };
+            let far = Aligned(20);
+            let (declared, slot) = scope.declare_tasklet()?;
+            let works = [
+                scope.work(move || here(0, 10))?,
+                scope.work(move || here(1, far.value()))?,
+            ];
+            let far = Aligned(40);
+            let tasklet = scope.tasklet(move || here(2, 30))?;
+            slot.define(scope, move || here(3, far.value()))?;
+            for work in works {
+                work.schedule();
+            }
+            tasklet.schedule();
+            declared.schedule();
+            bell.wait_until(|| seen.iter().all(|seen| seen.get() != 0))
+        })?;
+        let seen = bound.data().each_ref().map(Count::get);
+        assert_eq!(seen, [10, 20, 30, 40]);
+        Ok(())
+    }
+}

@@ -182,7 +182,26 @@ unsafe impl<F: File> Member for Node<'_, F> {
     }
 }
 
-impl<F: File> Node<'_, F> {
+impl<'a, F: File> Node<'a, F> {
+    /// Makes the member, which is a registered device node from then on. Errors: those of
+    /// [`Scope::misc_device`].
+    fn register(name: &'static CStr, device: F::Device<'a>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            gate: Body::new(Gate::new()?),
+            device: Body::new(device),
+            // SAFETY: The slot is ours and does not move any more; the rest of the node is there.
+            // Name and operations are static, and `Withdraw` deregisters the device before the
+            // member is freed.
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| unsafe {
+                slot.write(MaybeUninit::zeroed().assume_init());
+                (*slot).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+                (*slot).name = name.as_char_ptr();
+                (*slot).fops = &Self::OPERATIONS;
+                to_result(bindings::misc_register(slot))
+            }),
+        })
+    }
+
     fn gate(&self) -> &Gate {
         // SAFETY: Our count is dropped in `DropBodies`, and this is called in earlier steps only.
         unsafe { self.gate.get() }
@@ -362,20 +381,182 @@ impl<'a> Scope<'a> {
     /// May sleep. Errors: `ENOMEM`; `EBUSY` if no minor is left; `EEXIST` if there is a device of
     /// this name already (`misc_register()` in `drivers/char/misc.c`).
     pub fn misc_device<F: File>(&mut self, name: &'static CStr, device: F::Device<'a>) -> Result {
-        self.join::<Node<'a, F>>(try_pin_init!(Node {
-            gate: Body::new(Gate::new()?),
-            device: Body::new(device),
-            // SAFETY: The slot is ours and does not move any more; the rest of the node is there.
-            // Name and operations are static, and `Withdraw` deregisters the device before the
-            // member is freed.
-            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| unsafe {
-                slot.write(MaybeUninit::zeroed().assume_init());
-                (*slot).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
-                (*slot).name = name.as_char_ptr();
-                (*slot).fops = &Node::<F>::OPERATIONS;
-                to_result(bindings::misc_register(slot))
-            }),
-        }))?;
+        self.join(Node::<'a, F>::register(name, device)).map(drop)
+    }
+}
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_file)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bound, Count};
+    use core::ptr;
+    use kernel::{ModuleMetadata, ThisModule};
+
+    /// Whose code the operations are, if it is never unloaded.
+    struct NoModule;
+
+    impl ModuleMetadata for NoModule {
+        const NAME: &'static CStr = c"devscope_kunit";
+        // SAFETY: A null pointer is the module of what is built in.
+        const THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(ptr::null_mut()) };
+    }
+
+    #[derive(Default)]
+    struct Data {
+        opens: Count,
+        refuse: Count,
+    }
+
+    /// An open file that counts its ends.
+    struct Counted {
+        released: Count,
+    }
+
+    #[vtable]
+    impl File for Counted {
+        type OwnerModule = NoModule;
+        type Device<'a> = (&'a Data, Arc<Counted>);
+
+        fn open((data, file): &Self::Device<'_>) -> Result<Arc<Self>> {
+            if data.refuse.get() != 0 {
+                return Err(EPERM);
+            }
+            data.opens.up();
+            Ok(file.clone())
+        }
+
+        fn ioctl(&self, (data, _): &Self::Device<'_>, cmd: u32, arg: usize) -> Result<isize> {
+            match cmd {
+                1 => Ok(arg as isize + data.opens.get() as isize),
+                _ => Err(ENOTTY),
+            }
+        }
+
+        fn release(this: Arc<Self>) {
+            this.released.up();
+        }
+    }
+
+    type Operations<'a> = Node<'a, Counted>;
+
+    /// What the kernel keeps for an open file, and passes to its operations.
+    struct Opened(KBox<MaybeUninit<bindings::file>>);
+
+    impl Opened {
+        fn new() -> Result<Self> {
+            Ok(Self(KBox::new(MaybeUninit::zeroed(), GFP_KERNEL)?))
+        }
+
+        /// Opens the file, as `misc_open()` does.
+        fn open(&mut self, node: &Operations<'_>) -> Result<c_int> {
+            let mut inode = KBox::new(MaybeUninit::<bindings::inode>::zeroed(), GFP_KERNEL)?;
+            let file = self.0.as_mut_ptr();
+            // SAFETY: The node is registered, and all zeroes will do for the rest of the file and for
+            // its inode: of these, only flags and size are read.
+            Ok(unsafe {
+                (*file).private_data = node.misc.get().cast();
+                Operations::open(inode.as_mut_ptr(), file)
+            })
+        }
+
+        fn ioctl(&mut self, cmd: u32, arg: usize) -> isize {
+            // SAFETY: Tests call this for files that are open.
+            unsafe { Operations::ioctl(self.0.as_mut_ptr(), cmd, arg) }
+        }
+
+        fn release(mut self) {
+            // SAFETY: Tests call this for files that are open, and `self` goes.
+            unsafe { Operations::release(ptr::null_mut(), self.0.as_mut_ptr()) };
+        }
+    }
+
+    fn counted() -> Result<Arc<Counted>> {
+        let released = Count::default();
+        Ok(Arc::new(Counted { released }, GFP_KERNEL)?)
+    }
+
+    #[test]
+    fn an_open_file_outlives_the_device_and_answers_enodev() -> Result {
+        let kept = counted()?;
+        let bound = Bound::new(Data::default())?;
+        let mut file = Opened::new()?;
+        let (mut opened, mut answer, mut unknown) = (0, 0, 0);
+        bound.attach(|data, scope| {
+            let register = Node::register(c"devscope_kunit", (data, kept.clone()));
+            let node: &Operations<'_> = scope.join(register)?;
+            opened = file.open(node)?;
+            answer = file.ioctl(1, 41);
+            unknown = file.ioctl(2, 0);
+            Ok(())
+        })?;
+        bound.unbind();
+        let unbound = file.ioctl(1, 41);
+        drop(bound);
+        let gone = file.ioctl(1, 41);
+        let before = kept.released.get();
+        file.release();
+        assert_eq!(opened, 0);
+        assert_eq!(answer, 42);
+        assert_eq!(unknown, ENOTTY.to_errno() as isize);
+        assert_eq!(unbound, ENODEV.to_errno() as isize);
+        assert_eq!(gone, ENODEV.to_errno() as isize);
+        assert_eq!(before, 0);
+        assert_eq!(kept.released.get(), 1);
+        assert!(Arc::into_unique_or_drop(kept).is_some());
         Ok(())
+    }
+
+    #[test]
+    fn a_file_that_the_driver_refuses_is_not_open() -> Result {
+        let kept = counted()?;
+        let bound = Bound::new(Data::default())?;
+        let mut file = Opened::new()?;
+        let mut opened = 0;
+        bound.attach(|data, scope| {
+            data.refuse.set(1);
+            let register = Node::register(c"devscope_kunit", (data, kept.clone()));
+            let node: &Operations<'_> = scope.join(register)?;
+            opened = file.open(node)?;
+            Ok(())
+        })?;
+        bound.unbind();
+        assert_eq!(opened, EPERM.to_errno());
+        assert_eq!(kept.released.get(), 0);
+        assert!(Arc::into_unique_or_drop(kept).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_is_free_again_when_its_scope_has_ended() -> Result {
+        let kept = counted()?;
+        let bound = Bound::new(Data::default())?;
+        for _ in 0..2 {
+            bound.attach(|data, scope| {
+                scope.misc_device::<Counted>(c"devscope_kunit", (data, kept.clone()))
+            })?;
+            bound.unbind();
+        }
+        drop(bound);
+        assert!(Arc::into_unique_or_drop(kept).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_has_the_operations_that_are_written_down() {
+        assert!(Operations::OPERATIONS.open.is_some());
+        assert!(Operations::OPERATIONS.release.is_some());
+        assert!(Operations::OPERATIONS.unlocked_ioctl.is_some());
+        assert!(Operations::OPERATIONS.read_iter.is_none());
+        assert!(Operations::OPERATIONS.write_iter.is_none());
+    }
+
+    #[test]
+    fn a_transfer_returns_a_count_or_an_error_and_never_that_it_goes_on() {
+        let goes_on = to_result(-(bindings::EIOCBQUEUED as c_int)).map(|()| 0);
+        assert_eq!(transferred(Ok(7)), 7);
+        assert_eq!(transferred(Err(EFAULT)), EFAULT.to_errno() as isize);
+        assert_eq!(transferred(Ok(usize::MAX)), EINVAL.to_errno() as isize);
+        assert_eq!(transferred(goes_on), EIO.to_errno() as isize);
     }
 }

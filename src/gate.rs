@@ -116,3 +116,121 @@ impl Drop for Inside<'_> {
         unsafe { devscope_percpu_ref_put(self.0.users.get()) };
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_gate)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, pause, Count};
+
+    #[test]
+    fn an_open_gate_lets_in_and_a_closed_one_refuses() -> Result {
+        let gate = Gate::new()?;
+        let first = gate.enter();
+        let second = gate.enter();
+        let open = first.is_some() && second.is_some();
+        drop(first);
+        gate.close();
+        let closed = gate.enter().is_none();
+        drop(second);
+        gate.wait_until_idle();
+        let idle = gate.enter().is_none();
+        drop(gate);
+        assert!(open);
+        assert!(closed);
+        assert!(idle);
+        Ok(())
+    }
+
+    #[test]
+    fn a_gate_that_nobody_entered_is_idle_when_it_closes() -> Result {
+        let gate = Gate::new()?;
+        gate.close();
+        gate.wait_until_idle();
+        assert!(gate.enter().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_closed_gate_lasts_as_long_as_somebody_counts_it() -> Result {
+        let gate = Gate::new()?;
+        let of_a_file = gate.clone();
+        gate.close();
+        gate.wait_until_idle();
+        drop(gate);
+        assert!(of_a_file.enter().is_none());
+        assert!(Arc::into_unique_or_drop(of_a_file).is_some());
+        Ok(())
+    }
+
+    struct Passage {
+        gate: Arc<Gate>,
+        entered: Count,
+        left: Count,
+        left_when_idle: Count,
+        refused_when_closed: Count,
+    }
+
+    fn passage() -> Result<Passage> {
+        Ok(Passage {
+            gate: Gate::new()?,
+            entered: Count::default(),
+            left: Count::default(),
+            left_when_idle: Count::default(),
+            refused_when_closed: Count::default(),
+        })
+    }
+
+    #[test]
+    fn a_closed_gate_is_idle_only_when_who_is_inside_has_left() -> Result {
+        let bound = bind_and_unbind(passage()?, |data, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                let inside = data.gate.enter();
+                data.entered.up();
+                bell.wake_all();
+                pause();
+                data.left.up();
+                drop(inside);
+            })?;
+            work.schedule();
+            bell.wait_until(|| data.entered.get() == 1)?;
+            data.gate.close();
+            data.refused_when_closed
+                .set(data.gate.enter().is_none().into());
+            data.gate.wait_until_idle();
+            data.left_when_idle.set(data.left.get());
+            Ok(())
+        })?;
+        assert_eq!(bound.data().refused_when_closed.get(), 1);
+        assert_eq!(bound.data().left_when_idle.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn whoever_races_with_closing_is_refused_or_waited_for() -> Result {
+        let bound = bind_and_unbind(passage()?, |data, scope| {
+            for _ in 0..2 {
+                let work = scope.work(move || {
+                    if let Some(inside) = data.gate.enter() {
+                        data.entered.up();
+                        pause();
+                        data.left.up();
+                        drop(inside);
+                    }
+                })?;
+                work.schedule();
+            }
+            data.gate.close();
+            data.gate.wait_until_idle();
+            data.left_when_idle.set(data.left.get());
+            Ok(())
+        })?;
+        // Whoever entered later than that has been let in by a closed gate.
+        assert_eq!(
+            bound.data().left_when_idle.get(),
+            bound.data().entered.get()
+        );
+        Ok(())
+    }
+}

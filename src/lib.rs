@@ -61,6 +61,12 @@ mod gate;
 mod helpers;
 #[cfg(devscope_mutants)]
 pub mod mutants;
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[allow(
+    dead_code,
+    reason = "for the suites, which are left out where there is no KUnit"
+)]
+mod testing;
 
 pub use self::scope::Scope;
 

@@ -307,3 +307,154 @@ impl<'a> Scope<'a> {
         Ok(unsafe { NonNull::new_unchecked(&raw mut (*node).member) })
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_scope)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, holding, Bound, Count, OnDrop};
+
+    /// Which member took which step, in the order of events.
+    #[derive(Default)]
+    struct Steps {
+        taken: [Count; 32],
+        many: Count,
+    }
+
+    impl Steps {
+        fn take(&self, member: i32, step: Step) {
+            let at = self.many.up() as usize - 1;
+            self.taken[at].set(step as i32 * 10 + member);
+        }
+
+        /// Whether these members, in this order, took every step that a member is told of, together.
+        fn are_those_of(&self, members: &[i32]) -> bool {
+            let mut at = 0;
+            for step in Step::ORDER.iter().filter(|step| **step != Step::Free) {
+                for member in members {
+                    if self.taken[at].get() != *step as i32 * 10 + member {
+                        return false;
+                    }
+                    at += 1;
+                }
+            }
+            self.many.get() == at as i32
+        }
+    }
+
+    /// A member that says what happens to it.
+    struct Witness<'a> {
+        name: i32,
+        steps: &'a Steps,
+    }
+
+    // SAFETY: A witness has no callback.
+    unsafe impl Member for Witness<'_> {
+        unsafe fn step(this: NonNull<Self>, step: Step) {
+            // SAFETY: `this` is a member of a scope; only shared references to it are made.
+            let this = unsafe { this.as_ref() };
+            this.steps.take(this.name, step);
+        }
+
+        unsafe fn drop_body(&self) {
+            self.steps.take(self.name, Step::DropBodies);
+        }
+    }
+
+    fn witness(name: i32, steps: &Steps) -> impl PinInit<Witness<'_>, Error> {
+        Ok::<_, Error>(Witness { name, steps })
+    }
+
+    #[test]
+    fn steps_are_taken_in_order_and_by_the_last_member_first() -> Result {
+        let bound = bind_and_unbind(Steps::default(), |steps, scope| {
+            for name in [1, 2, 3] {
+                scope.join(witness(name, steps))?;
+            }
+            Ok(())
+        })?;
+        assert!(bound.data().are_those_of(&[3, 2, 1]));
+        Ok(())
+    }
+
+    #[test]
+    fn no_step_is_taken_before_the_end() -> Result {
+        let bound = Bound::new(Steps::default())?;
+        bound.attach(|steps, scope| scope.join(witness(1, steps)).map(drop))?;
+        let before = bound.data().many.get();
+        bound.unbind();
+        assert_eq!(before, 0);
+        assert!(bound.data().are_those_of(&[1]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_member_that_fails_has_not_joined_and_the_rest_is_torn_down() -> Result {
+        let bound = Bound::new(Steps::default())?;
+        let failed = bound.attach(|steps, scope| {
+            scope.join(witness(1, steps))?;
+            scope.join(witness(2, steps))?;
+            scope.join::<Witness<'_>>(Err::<_, Error>(EBUSY))?;
+            scope.join(witness(4, steps)).map(drop)
+        });
+        assert!(failed == Err(EBUSY));
+        assert!(bound.data().are_those_of(&[2, 1]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_scope_that_has_ended_is_empty() -> Result {
+        let bound = bind_and_unbind(Steps::default(), |steps, scope| {
+            scope.join(witness(1, steps)).map(drop)
+        })?;
+        let taken = bound.data().many.get();
+        bound.unbind();
+        assert_eq!(bound.data().many.get(), taken);
+        Ok(())
+    }
+
+    #[test]
+    fn members_join_after_another_has_failed() -> Result {
+        let bound = bind_and_unbind(Steps::default(), |steps, scope| {
+            scope.join(witness(1, steps))?;
+            let _ = scope.join::<Witness<'_>>(Err::<_, Error>(EBUSY));
+            scope.join(witness(3, steps)).map(drop)
+        })?;
+        assert!(bound.data().are_those_of(&[3, 1]));
+        Ok(())
+    }
+
+    #[test]
+    fn bodies_of_all_kinds_are_dropped_last_first() -> Result {
+        let bound = bind_and_unbind(Count::default(), |order, scope| {
+            let body = |digit| OnDrop(move || order.digit(digit));
+            let (one, two, three) = (body(1), body(2), body(3));
+            scope.work(holding(one))?;
+            let (_, slot) = scope.declare_work()?;
+            scope.tasklet(holding(two))?;
+            slot.define(scope, holding(three))
+        })?;
+        assert_eq!(bound.data().get(), 321);
+        Ok(())
+    }
+
+    #[test]
+    fn a_loop_of_work_and_tasklet_ends() -> Result {
+        let bound = bind_and_unbind(Count::default(), |runs, scope| {
+            let bell = scope.wait_queue()?;
+            let (work, slot) = scope.declare_work()?;
+            let tasklet = scope.tasklet(move || {
+                runs.up();
+                bell.wake_all();
+                work.schedule();
+            })?;
+            slot.define(scope, move || {
+                tasklet.schedule();
+            })?;
+            work.schedule();
+            bell.wait_until(|| runs.get() >= 3)
+        })?;
+        assert!(bound.data().get() >= 3);
+        Ok(())
+    }
+}

@@ -176,3 +176,162 @@ impl<'a> Scope<'a> {
         Ok((Tasklet(core), TaskletSlot(slot)))
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_tasklet)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, holding, pause, Answer, Count, OnDrop};
+
+    #[derive(Default)]
+    struct Data {
+        runs: Count,
+        first: Answer,
+        second: Answer,
+        third: Answer,
+    }
+
+    #[test]
+    fn a_tasklet_runs_once_for_each_time_that_it_was_scheduled() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let tasklet = scope.tasklet(move || {
+                data.runs.up();
+                bell.wake_all();
+            })?;
+            for run in 1..=3 {
+                data.first.note(tasklet.schedule());
+                if !data.first.is(Scheduled::Queued) {
+                    break;
+                }
+                bell.wait_until(|| data.runs.get() == run)?;
+            }
+            pause();
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert_eq!(bound.data().runs.get(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn a_running_tasklet_is_scheduled_once_more_and_is_then_pending() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            slot.define(scope, move || {
+                // It does not run concurrently with itself, so what is scheduled now stays so.
+                if data.runs.up() == 1 {
+                    data.first.note(tasklet.schedule());
+                    data.second.note(tasklet.schedule());
+                }
+                bell.wake_all();
+            })?;
+            tasklet.schedule();
+            bell.wait_until(|| data.runs.get() == 2)?;
+            pause();
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert!(bound.data().second.is(Scheduled::Pending));
+        assert_eq!(bound.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn one_tasklet_schedules_another() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let second = scope.tasklet(move || {
+                data.runs.up();
+                bell.wake_all();
+            })?;
+            let first = scope.tasklet(move || data.first.note(second.schedule()))?;
+            first.schedule();
+            bell.wait_until(|| data.runs.get() == 1)
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert_eq!(bound.data().runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn two_tasklets_that_schedule_each_other_end_with_their_scope() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let (ping, slot) = scope.declare_tasklet()?;
+            let pong = scope.tasklet(move || {
+                ping.schedule();
+            })?;
+            slot.define(scope, move || {
+                data.runs.up();
+                bell.wake_all();
+                pong.schedule();
+            })?;
+            ping.schedule();
+            bell.wait_until(|| data.runs.get() >= 3)
+        })?;
+        let runs = bound.data().runs.get();
+        pause();
+        assert!(runs >= 3);
+        assert_eq!(bound.data().runs.get(), runs);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_that_is_pending_when_the_scope_ends_has_run_or_never_will() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let tasklet = scope.tasklet(move || {
+                data.runs.up();
+            })?;
+            tasklet.schedule();
+            Ok(())
+        })?;
+        let runs = bound.data().runs.get();
+        pause();
+        assert_eq!(bound.data().runs.get(), runs);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_refuses_until_it_has_a_body() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            let (without, _) = scope.declare_tasklet()?;
+            data.first.note(tasklet.schedule());
+            slot.define(scope, move || {
+                data.runs.up();
+                bell.wake_all();
+            })?;
+            data.second.note(tasklet.schedule());
+            data.third.note(without.schedule());
+            bell.wait_until(|| data.runs.get() == 1)
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert!(bound.data().second.is(Scheduled::Queued));
+        assert!(bound.data().third.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_refuses_while_bodies_are_dropped() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            // Dropped after the body of `tasklet`, and before it.
+            let older = OnDrop(move || data.first.note(tasklet.schedule()));
+            scope.tasklet(holding(older))?;
+            slot.define(scope, move || {
+                data.runs.up();
+            })?;
+            let newer = OnDrop(move || data.second.note(tasklet.schedule()));
+            scope.tasklet(holding(newer))?;
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert!(bound.data().second.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), 0);
+        Ok(())
+    }
+}

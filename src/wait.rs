@@ -152,3 +152,114 @@ impl<'a> Scope<'a> {
         Ok(WaitQueue(queue))
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_wait)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, holding, Count, OnDrop};
+
+    #[test]
+    fn a_condition_that_holds_is_not_waited_for() -> Result {
+        let bound = bind_and_unbind(Count::default(), |looked, scope| {
+            scope.wait_queue()?.wait_until(|| looked.up() == 1)
+        })?;
+        assert_eq!(bound.data().get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_wake_up_between_the_condition_and_the_sleep_is_not_lost() -> Result {
+        let bound = bind_and_unbind(Count::default(), |looked, scope| {
+            let queue = scope.wait_queue()?;
+            // The first look finds nothing, and only then what it looks for happens.
+            queue.wait_until(|| {
+                let holds = looked.up() == 2;
+                queue.wake_all();
+                holds
+            })
+        })?;
+        assert_eq!(bound.data().get(), 2);
+        Ok(())
+    }
+
+    #[derive(Default)]
+    struct Sleepers {
+        asleep: Count,
+        ready: Count,
+        returned: Count,
+        errors: Count,
+    }
+
+    #[test]
+    fn everybody_is_woken_and_goes_when_the_condition_holds() -> Result {
+        let bound = bind_and_unbind(Sleepers::default(), |data, scope| {
+            let (queue, bell) = (scope.wait_queue()?, scope.wait_queue()?);
+            for _ in 0..2 {
+                let sleeper = scope.work(move || {
+                    data.asleep.up();
+                    bell.wake_all();
+                    if queue.wait_until(|| data.ready.get() == 1).is_ok() {
+                        data.returned.up();
+                    }
+                    bell.wake_all();
+                })?;
+                sleeper.schedule();
+            }
+            bell.wait_until(|| data.asleep.get() == 2)?;
+            // In vain: the condition does not hold yet.
+            queue.wake_all();
+            data.errors.set(data.returned.get());
+            data.ready.set(1);
+            queue.wake_all();
+            bell.wait_until(|| data.returned.get() == 2)
+        })?;
+        assert_eq!(bound.data().errors.get(), 0);
+        assert_eq!(bound.data().returned.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn sleepers_get_enodev_when_the_scope_ends() -> Result {
+        let bound = bind_and_unbind(Sleepers::default(), |data, scope| {
+            let (queue, bell) = (scope.wait_queue()?, scope.wait_queue()?);
+            for _ in 0..2 {
+                let sleeper = scope.work(move || {
+                    let waited = queue.wait_until(|| {
+                        data.asleep.up();
+                        bell.wake_all();
+                        false
+                    });
+                    if waited == Err(ENODEV) {
+                        data.errors.up();
+                    }
+                })?;
+                sleeper.schedule();
+            }
+            bell.wait_until(|| data.asleep.get() >= 2)
+        })?;
+        assert_eq!(bound.data().errors.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_closed_queue_looks_at_the_condition_and_then_refuses() -> Result {
+        let bound = bind_and_unbind(Sleepers::default(), |data, scope| {
+            let queue = scope.wait_queue()?;
+            let late = OnDrop(move || {
+                if queue.wait_until(|| true).is_ok() {
+                    data.returned.up();
+                }
+                if queue.wait_until(|| false) == Err(ENODEV) {
+                    data.errors.up();
+                }
+                queue.wake_all();
+            });
+            scope.work(holding(late))?;
+            Ok(())
+        })?;
+        assert_eq!(bound.data().returned.get(), 1);
+        assert_eq!(bound.data().errors.get(), 1);
+        Ok(())
+    }
+}

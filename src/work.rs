@@ -219,3 +219,169 @@ impl<'a> Scope<'a> {
         Ok((Work(core), WorkSlot(slot)))
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_work)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, holding, pause, Answer, Count, OnDrop};
+
+    #[derive(Default)]
+    struct Data {
+        runs: Count,
+        ended: Count,
+        go_on: Count,
+        first: Answer,
+        second: Answer,
+        third: Answer,
+    }
+
+    #[test]
+    fn a_work_item_runs_once_for_each_time_that_it_was_queued() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                data.runs.up();
+                bell.wake_all();
+            })?;
+            for run in 1..=3 {
+                data.first.note(work.schedule());
+                if !data.first.is(Scheduled::Queued) {
+                    break;
+                }
+                bell.wait_until(|| data.runs.get() == run)?;
+            }
+            pause();
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert_eq!(bound.data().runs.get(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn a_running_work_item_is_queued_once_more_and_is_then_pending() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                data.runs.up();
+                bell.wake_all();
+                // It does not run concurrently with itself, so what is queued now stays queued.
+                if bell.wait_until(|| data.go_on.get() == 1).is_ok() {
+                    data.ended.up();
+                }
+                bell.wake_all();
+            })?;
+            data.first.note(work.schedule());
+            bell.wait_until(|| data.runs.get() == 1)?;
+            data.second.note(work.schedule());
+            data.third.note(work.schedule());
+            data.go_on.set(1);
+            bell.wake_all();
+            bell.wait_until(|| data.ended.get() == 2)
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert!(bound.data().second.is(Scheduled::Queued));
+        assert!(bound.data().third.is(Scheduled::Pending));
+        assert_eq!(bound.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_runs_when_the_scope_ends_is_waited_for() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                data.runs.up();
+                bell.wake_all();
+                pause();
+                data.ended.up();
+            })?;
+            work.schedule();
+            bell.wait_until(|| data.runs.get() == 1)
+        })?;
+        assert_eq!(bound.data().ended.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_is_pending_when_the_scope_ends_has_run_or_never_will() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let work = scope.work(move || {
+                data.runs.up();
+                pause();
+                data.ended.up();
+            })?;
+            work.schedule();
+            Ok(())
+        })?;
+        let runs = bound.data().runs.get();
+        let ended = bound.data().ended.get();
+        pause();
+        assert_eq!(ended, runs);
+        assert_eq!(bound.data().runs.get(), runs);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_queues_itself_ends_with_its_scope() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let (work, slot) = scope.declare_work()?;
+            slot.define(scope, move || {
+                data.runs.up();
+                bell.wake_all();
+                work.schedule();
+            })?;
+            work.schedule();
+            bell.wait_until(|| data.runs.get() >= 3)
+        })?;
+        let runs = bound.data().runs.get();
+        pause();
+        assert!(runs >= 3);
+        assert_eq!(bound.data().runs.get(), runs);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_refuses_until_it_has_a_body() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let bell = scope.wait_queue()?;
+            let (work, slot) = scope.declare_work()?;
+            let (without, _) = scope.declare_work()?;
+            data.first.note(work.schedule());
+            slot.define(scope, move || {
+                data.runs.up();
+                bell.wake_all();
+            })?;
+            data.second.note(work.schedule());
+            data.third.note(without.schedule());
+            bell.wait_until(|| data.runs.get() == 1)
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert!(bound.data().second.is(Scheduled::Queued));
+        assert!(bound.data().third.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_refuses_while_bodies_are_dropped() -> Result {
+        let bound = bind_and_unbind(Data::default(), |data, scope| {
+            let (work, slot) = scope.declare_work()?;
+            // Dropped after the body of `work`, and before it.
+            let older = OnDrop(move || data.first.note(work.schedule()));
+            scope.work(holding(older))?;
+            slot.define(scope, move || {
+                data.runs.up();
+            })?;
+            let newer = OnDrop(move || data.second.note(work.schedule()));
+            scope.work(holding(newer))?;
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert!(bound.data().second.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), 0);
+        Ok(())
+    }
+}
