@@ -122,7 +122,7 @@ impl Machine<'_> {
         // `kasan_multi_shot`: what is wrong after the first mistake is said as well. The stall
         // detectors are patient, since the host may be busy with something else.
         let append = format!(
-            "console=ttyS0 loglevel=7 printk.time=1 panic=-1 acpi=off kasan_multi_shot printk.devkmsg=on \
+            "console=ttyS0 loglevel=7 printk.time=1 panic=-1 acpi=off kasan_multi_shot kunit.enable=1 printk.devkmsg=on \
              watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 {}",
             self.words
         );

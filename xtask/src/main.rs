@@ -15,10 +15,6 @@ mod debian;
 mod guest;
 mod judge;
 mod kernel;
-#[allow(
-    dead_code,
-    reason = "its first user is the run of the kernel suites, which comes next"
-)]
 mod ktap;
 mod module;
 mod mutants;

@@ -3,8 +3,8 @@
 use crate::boot::{Accelerator, End, Go, Machine, SILENCE};
 use crate::judge::{Expects, GuestCase, Judge, Judged};
 use crate::progress::{clock, Step};
-use crate::serial::said_by_guest;
-use crate::suite::Outcome;
+use crate::suite::{Case, Outcome, Verdict};
+use crate::{ktap, serial};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub enum Suite {
     Storm,
     /// Each allocation on the way to a bound device fails once
     FailNth,
+    /// The tests inside the crate
+    Kunit,
 }
 
 use Expects::{NothingNew, Report, Silence};
@@ -69,6 +71,8 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "leaks", Silence),
 ];
 
+const KUNIT: &[GuestCase] = &[case("kunit", "devscope", Silence)];
+
 impl Suite {
     pub fn name(self) -> &'static str {
         match self {
@@ -76,6 +80,7 @@ impl Suite {
             Self::SeedRust => "seed-rust",
             Self::Storm => "storm",
             Self::FailNth => "fail-nth",
+            Self::Kunit => "kunit",
         }
     }
 
@@ -85,6 +90,7 @@ impl Suite {
             Self::SeedRust => SEED_RUST,
             Self::Storm => STORM,
             Self::FailNth => FAIL_NTH,
+            Self::Kunit => KUNIT,
         }
     }
 }
@@ -152,7 +158,7 @@ impl Lab {
         let end = machine.run(step, |line, step| {
             if let Some(line) = line {
                 let now = judge.now().unwrap_or_else(|| format!("boot {number}"));
-                step.say(match said_by_guest(line) {
+                step.say(match serial::said_by_guest(line) {
                     Some(said) => format!("{now}: {said}"),
                     None => now,
                 });
@@ -183,7 +189,12 @@ pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
         .iter()
         .map(|suite| {
             let mine = judged.extract_if(.., |judged| judged.case.suite == suite.name());
-            let cases: Vec<_> = mine.map(Judged::into_case).collect();
+            let cases: Vec<_> = mine
+                .flat_map(|judged| match suite {
+                    Suite::Kunit => kunit(judged),
+                    _ => vec![judged.into_case()],
+                })
+                .collect();
             Outcome {
                 suite: suite.name(),
                 took: cases.iter().map(|case| case.took).sum::<Duration>(),
@@ -191,4 +202,55 @@ pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
             }
         })
         .collect()
+}
+
+/// The suites inside the crate, out of what KUnit said while their module was loaded. A module that
+/// did not load, or a report of the kernel's, is bad whatever KUnit says.
+fn kunit(judged: Judged) -> Vec<Case> {
+    let took = judged.took;
+    if let Verdict::Bad(_) = judged.verdict {
+        return vec![judged.into_case()];
+    }
+    match ktap::suites(&judged.lines, "devscope_") {
+        Ok(suites) => suites
+            .iter()
+            .map(|suite| Case {
+                name: suite.name.clone(),
+                // Loading the module runs them all.
+                took: took / suites.len() as u32,
+                verdict: in_kernel(suite),
+            })
+            .collect(),
+        Err(error) => vec![Case {
+            verdict: Verdict::Bad(format!("{error:#}")),
+            ..judged.into_case()
+        }],
+    }
+}
+
+/// A test that was left out has shown nothing.
+fn in_kernel(suite: &ktap::Outcome) -> Verdict {
+    let bad: Vec<_> = suite
+        .parts
+        .iter()
+        .filter(|test| test.verdict != ktap::Verdict::Pass)
+        .map(|test| {
+            format!(
+                "{} ({:?})\n    {}",
+                test.name,
+                test.verdict,
+                test.why.join("\n    ")
+            )
+        })
+        .collect();
+    if bad.is_empty() && suite.verdict == ktap::Verdict::Pass {
+        Verdict::Good(format!("{} tests", suite.parts.len()))
+    } else {
+        Verdict::Bad(format!(
+            "{} of {} tests did not pass: {}",
+            bad.len(),
+            suite.parts.len(),
+            bad.join("; ")
+        ))
+    }
 }
