@@ -99,7 +99,6 @@ pub struct Judge {
     judged: Vec<Judged>,
     /// What was said before the first case.
     boot: Vec<String>,
-    done: bool,
 }
 
 struct Current {
@@ -116,7 +115,6 @@ impl Judge {
             current: None,
             judged: Vec::new(),
             boot: Vec::new(),
-            done: false,
         }
     }
 
@@ -135,8 +133,8 @@ impl Judge {
         if let Some(name) = said.and_then(|said| said.strip_prefix("begin=")) {
             return self.begin(name);
         }
-        if said == Some("done=ok") {
-            self.done = true;
+        if let Some(name) = said.and_then(|said| said.strip_prefix("fresh=")) {
+            return self.want_fresh(name);
         }
         let Some(current) = &mut self.current else {
             return self.heard_between(line);
@@ -197,6 +195,17 @@ impl Judge {
                 Go::Stop
             }
         }
+    }
+
+    /// The next case needs something that an earlier one has used up: lockdep reports once for each
+    /// boot. It is for the next machine, unless this one has run nothing yet.
+    fn want_fresh(&mut self, name: &str) -> Go {
+        if self.judged.is_empty() {
+            self.boot.push(format!(
+                "{name} needs lockdep, and lockdep is off from the start"
+            ));
+        }
+        Go::Stop
     }
 
     /// Hears a line that belongs to no case: what the last one has left behind may be reported now.
@@ -440,6 +449,17 @@ mod tests {
         );
         let (verdicts, ..) = judged(&[SEED], &log, "the machine ended");
         assert!(verdicts[0].1.starts_with("good"), "{verdicts:?}");
+    }
+
+    #[test]
+    fn a_case_that_needs_a_fresh_machine_is_left_for_the_next_one() {
+        let log = "[ 2.0] guest: begin=storm/edu\n[ 3.0] guest: end=storm/edu good=x\n[ 3.1] guest: fresh=seed-c/case2\n";
+        let (verdicts, left, stopped) = judged(&[STORM, SEED], log, "stopped");
+        assert_eq!((verdicts.len(), left, stopped), (1, 1, true));
+        // Otherwise it would be asked for for ever.
+        let (verdicts, left, _) = judged(&[SEED], "[ 2.0] guest: fresh=seed-c/case2\n", "stopped");
+        assert_eq!((verdicts.len(), left), (1, 0));
+        assert!(verdicts[0].1.contains("lockdep is off"), "{verdicts:?}");
     }
 
     #[test]

@@ -81,6 +81,9 @@ impl Outcome {
     }
 }
 
+/// From more cases than this, the table shows those that are not good.
+const MANY: usize = 12;
+
 /// A row for each suite, and under it one for each case.
 pub fn table(outcomes: &[Outcome]) -> String {
     let mut table = Table::new();
@@ -99,7 +102,11 @@ pub fn table(outcomes: &[Outcome]) -> String {
             clock(outcome.took),
             words,
         ]);
+        let all = outcome.count() <= MANY;
         for case in outcome.cases.iter().flatten() {
+            if case.is_good() && !all {
+                continue;
+            }
             let (verdict, words) = match &case.verdict {
                 Verdict::Good(words) => ("", words.as_str()),
                 Verdict::Bad(words) => ("RED", first_line(words)),
