@@ -120,22 +120,28 @@ fn start_softirqs(cpu: usize) {
                     Some(std::mem::take(&mut w.tasklets.lists[cpu]))
                 },
                 |list| {
+                    let mut ran = false;
                     for t in list {
-                        run_tasklet(cpu, t);
+                        ran |= run_tasklet(cpu, t);
                     }
                     world(|w| {
                         w.cpus[cpu].soft = false;
                         w.wake(Key::Rcu);
                     });
-                    preempt();
+                    // If all had to be queued again it is ksoftirqd that looks at them again, and
+                    // the CPU's tasks go on meanwhile.
+                    match ran {
+                        true => preempt(),
+                        false => relax(),
+                    }
                 },
             );
         },
     );
 }
 
-/// One entry of `tasklet_action_common`'s list.
-fn run_tasklet(cpu: usize, t: usize) {
+/// One entry of `tasklet_action_common`'s list. Returns whether it could run.
+fn run_tasklet(cpu: usize, t: usize) -> bool {
     preempt();
     let callback = world(|w| {
         if let Some(facts) = w.freed_facts(t) {
@@ -165,8 +171,7 @@ fn run_tasklet(cpu: usize, t: usize) {
         Some((tasklet.use_callback, tasklet.__bindgen_anon_1, tasklet.data))
     });
     let Some((use_callback, function, data)) = callback else {
-        relax();
-        return;
+        return false;
     };
     // SAFETY: `use_callback` says which of the two was stored, and whoever set the tasklet up
     // promised that it may be called while the tasklet is scheduled.
@@ -197,6 +202,7 @@ fn run_tasklet(cpu: usize, t: usize) {
         w.note("is done", &name, None);
         w.wake(Key::Addr(t));
     });
+    true
 }
 
 #[track_caller]
