@@ -394,6 +394,27 @@ pub struct platform_device {
     pub id_entry: *const platform_device_id,
 }
 
+pub enum fwnode_handle {}
+pub enum software_node {}
+pub enum property_entry {}
+
+#[repr(C)]
+#[derive(Copy, Clone, Debug)]
+pub struct platform_device_info {
+    pub parent: *mut device,
+    pub fwnode: *mut fwnode_handle,
+    pub of_node_reused: bool_,
+    pub name: *const ffi::c_char,
+    pub id: ffi::c_int,
+    pub res: *const resource,
+    pub num_res: ffi::c_uint,
+    pub data: *const ffi::c_void,
+    pub size_data: usize,
+    pub dma_mask: u64_,
+    pub swnode: *const software_node,
+    pub properties: *const property_entry,
+}
+
 #[repr(C)]
 #[derive(Copy, Clone, Debug)]
 pub struct platform_driver {
@@ -537,6 +558,7 @@ zeroed_default!(
     pci_driver,
     platform_device_id,
     platform_device,
+    platform_device_info,
     platform_driver,
     module,
     inode,
@@ -783,9 +805,9 @@ pub use crate::hosted::functions::{
     pci_set_master, pcim_enable_device, pcim_iomap, pcim_iomap_region, pcim_request_region,
 };
 pub use crate::hosted::functions::{
-    platform_get_drvdata, platform_get_irq, platform_get_irq_byname,
-    platform_get_irq_byname_optional, platform_get_irq_optional, platform_get_resource,
-    platform_set_drvdata,
+    platform_device_register_full, platform_device_unregister, platform_get_drvdata,
+    platform_get_irq, platform_get_irq_byname, platform_get_irq_byname_optional,
+    platform_get_irq_optional, platform_get_resource, platform_set_drvdata,
 };
 pub use crate::hosted::functions::{
     refcount_dec, refcount_dec_and_test, refcount_inc, refcount_set,

@@ -8,14 +8,16 @@
 
 use super::device::{self, Bus};
 use super::irq::IrqLine;
-use super::machine::world;
+use super::machine::{preempt, world};
 use crate::bindings::{
-    device as c_device, of_device_id, platform_device, platform_device_id, platform_driver,
-    resource, ENXIO,
+    device as c_device, of_device_id, platform_device, platform_device_id, platform_device_info,
+    platform_driver, resource, ENXIO,
 };
 use crate::error::Result;
 use crate::ffi;
+use std::collections::BTreeSet;
 use std::panic::Location;
+use std::sync::{Mutex, PoisonError};
 
 /// What a platform device is to be.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +70,40 @@ pub(crate) fn add(info: PlatformInfo) -> PlatformSlot {
     device::register(dev, pdev as usize, name, Bus::Platform(state));
     device::attach(dev as usize);
     PlatformSlot { dev: dev as usize }
+}
+
+/// A device of which the description says no more than the name: it has no interrupts.
+#[track_caller]
+pub unsafe fn platform_device_register_full(
+    pdevinfo: *const platform_device_info,
+) -> *mut platform_device {
+    // SAFETY: the caller's promise.
+    let name = unsafe { super::cname((*pdevinfo).name, "platform device") };
+    preempt();
+    add(PlatformInfo {
+        name: interned(&name),
+        ..Default::default()
+    })
+    .as_raw()
+}
+
+#[track_caller]
+pub unsafe fn platform_device_unregister(pdev: *mut platform_device) {
+    let place = Location::caller();
+    world(|w| w.check_dev(of(pdev), place));
+    device::unplug(of(pdev) as usize);
+}
+
+/// Names of drivers are few, and a process keeps each once.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
 }
 
 impl PlatformSlot {
