@@ -526,6 +526,21 @@ impl OpenFile {
         transferred(result)
     }
 
+    /// `read(2)` of one byte, to an address at which the program has no memory.
+    #[track_caller]
+    pub fn read_to_nowhere(&self) -> Result<usize> {
+        let nowhere = std::ptr::without_provenance_mut(8);
+        let result = self.call("reads", None, |file, fops| {
+            transfer(file, nowhere, 1, ITER_DEST, |kiocb, iter, pos| {
+                // SAFETY: as for `read`; a program may pass any address.
+                let old = fops.read.map(|read| unsafe { read(file, nowhere, 1, pos) });
+                // SAFETY: as above.
+                old.or_else(|| fops.read_iter.map(|read| unsafe { read(kiocb, iter) }))
+            })
+        })?;
+        transferred(result)
+    }
+
     /// `write(2)`
     #[track_caller]
     pub fn write(&self, buffer: &[u8]) -> Result<usize> {
