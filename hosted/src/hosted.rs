@@ -23,6 +23,7 @@ pub mod edu;
 
 mod device;
 mod explore;
+mod fidelity;
 mod give_up;
 mod io;
 mod irq;

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the checks work with: one structure with one of everything, in memory of its own.
+
+use crate::{allocate, give_back, name, Edu, Shared};
+use core::mem::offset_of;
+use kernel::{bindings, prelude::*, static_lock_class};
+
+/// One of everything. Its memory is given back at the end of a check: whatever still used it then
+/// would be found by KASAN or by the model.
+#[repr(C)]
+pub(crate) struct State {
+    pub(crate) edu: Edu,
+    pub(crate) tasklet: bindings::tasklet_struct,
+    pub(crate) other_tasklet: bindings::tasklet_struct,
+    pub(crate) work: bindings::work_struct,
+    pub(crate) other_work: bindings::work_struct,
+    /// A callback has begun.
+    pub(crate) entered: bindings::completion,
+    /// Something is over.
+    pub(crate) done: bindings::completion,
+    pub(crate) queue: bindings::wait_queue_head,
+    pub(crate) spin: bindings::spinlock_t,
+    pub(crate) mutex: bindings::mutex,
+    pub(crate) rcu: bindings::callback_head,
+    /// How many callbacks have begun, how many have ended.
+    pub(crate) begun: Shared,
+    pub(crate) ended: Shared,
+    /// How many are inside now, and how many were at most.
+    pub(crate) inside: Shared,
+    pub(crate) most: Shared,
+    /// What a check makes of these is its own affair.
+    pub(crate) seen: Shared,
+    pub(crate) again: Shared,
+    pub(crate) cpu: Shared,
+    pub(crate) task: *mut bindings::task_struct,
+    pub(crate) dev: *mut bindings::device,
+}
+
+impl State {
+    pub(crate) unsafe fn new(edu: Edu) -> *mut State {
+        let state = allocate::<State>();
+        // SAFETY: Fresh memory of zeroes, in place until `free`.
+        unsafe {
+            (*state).edu = edu;
+            bindings::init_completion(&raw mut (*state).entered);
+            bindings::init_completion(&raw mut (*state).done);
+            let key = static_lock_class!().as_ptr();
+            bindings::__init_waitqueue_head(&raw mut (*state).queue, name(), key);
+            let key = static_lock_class!().as_ptr();
+            bindings::__spin_lock_init(&raw mut (*state).spin, name(), key);
+            let key = static_lock_class!().as_ptr();
+            bindings::__mutex_init(&raw mut (*state).mutex, name(), key);
+        }
+        state
+    }
+
+    pub(crate) unsafe fn free(state: *mut State) {
+        // SAFETY: From `new`, and the check has ended what used it.
+        unsafe { give_back(state) };
+    }
+
+    // ---- Interrupts ----
+
+    pub(crate) unsafe fn request(
+        state: *mut State,
+        handler: bindings::irq_handler_t,
+        thread: bindings::irq_handler_t,
+        flags: u32,
+    ) -> c_int {
+        // SAFETY: The state outlives the registration.
+        unsafe {
+            let irq = (*state).edu.irq();
+            let (flags, cookie) = (flags as usize, state.cast());
+            bindings::request_threaded_irq(irq, handler, thread, flags, name(), cookie)
+        }
+    }
+
+    pub(crate) unsafe fn free_irq(state: *mut State) {
+        // SAFETY: Registered by `request`, with this cookie.
+        unsafe { bindings::free_irq((*state).edu.irq(), state.cast()) };
+    }
+
+    // ---- Another task ----
+
+    pub(crate) unsafe fn set_up_work(state: *mut State, body: bindings::work_func_t) {
+        // SAFETY: The state is in place.
+        unsafe {
+            let (work, key) = (&raw mut (*state).work, static_lock_class!().as_ptr());
+            bindings::init_work_with_key(work, body, false, name(), key);
+        }
+    }
+
+    pub(crate) unsafe fn set_up_other_work(state: *mut State, body: bindings::work_func_t) {
+        // SAFETY: The state is in place.
+        unsafe {
+            let (work, key) = (&raw mut (*state).other_work, static_lock_class!().as_ptr());
+            bindings::init_work_with_key(work, body, false, name(), key);
+        }
+    }
+
+    pub(crate) unsafe fn queue(state: *mut State) -> bool {
+        // SAFETY: Set up by `set_up_work`.
+        unsafe { queue_on_any(&raw mut (*state).work) }
+    }
+
+    pub(crate) unsafe fn flush(state: *mut State) {
+        // SAFETY: Set up by `set_up_work`.
+        unsafe { bindings::flush_work(&raw mut (*state).work) };
+    }
+
+    /// Runs `body` as another task, which `flush` waits for.
+    pub(crate) unsafe fn start(state: *mut State, body: bindings::work_func_t) {
+        // SAFETY: Passed on.
+        unsafe {
+            Self::set_up_work(state, body);
+            Self::queue(state);
+        }
+    }
+
+    pub(crate) unsafe fn of_work(work: *mut bindings::work_struct) -> *mut State {
+        // SAFETY: Only given to functions that `set_up_work` has set up.
+        unsafe { work.byte_sub(offset_of!(State, work)).cast() }
+    }
+
+    pub(crate) unsafe fn of_other_work(work: *mut bindings::work_struct) -> *mut State {
+        // SAFETY: Only given to functions that `set_up_other_work` has set up.
+        unsafe { work.byte_sub(offset_of!(State, other_work)).cast() }
+    }
+
+    pub(crate) unsafe fn of_tasklet(tasklet: *mut bindings::tasklet_struct) -> *mut State {
+        // SAFETY: Only given to callbacks of `State::tasklet`.
+        unsafe { tasklet.byte_sub(offset_of!(State, tasklet)).cast() }
+    }
+
+    pub(crate) unsafe fn of_other_tasklet(tasklet: *mut bindings::tasklet_struct) -> *mut State {
+        // SAFETY: Only given to callbacks of `State::other_tasklet`.
+        unsafe { tasklet.byte_sub(offset_of!(State, other_tasklet)).cast() }
+    }
+
+    // ---- What callbacks do ----
+
+    /// A callback begins.
+    pub(crate) unsafe fn enter(state: *mut State) {
+        // SAFETY: The state outlives its callbacks.
+        unsafe {
+            let inside = (*state).inside.add(1) + 1;
+            if inside > (*state).most.get() {
+                (*state).most.set(inside);
+            }
+            (*state).begun.add(1);
+            bindings::complete(&raw mut (*state).entered);
+        }
+    }
+
+    /// And ends.
+    pub(crate) unsafe fn leave(state: *mut State) {
+        // SAFETY: As in `enter`.
+        unsafe {
+            (*state).inside.add(-1);
+            (*state).ended.add(1);
+        }
+    }
+
+    // ---- What the check does ----
+
+    /// Waits until a callback has begun. False if none does.
+    pub(crate) unsafe fn entered(state: *mut State) -> bool {
+        // SAFETY: Process context.
+        unsafe { comes(&raw mut (*state).entered) }
+    }
+
+    /// Waits for `done`.
+    pub(crate) unsafe fn done(state: *mut State) -> bool {
+        // SAFETY: Process context.
+        unsafe { comes(&raw mut (*state).done) }
+    }
+}
+
+/// Waits for what should come soon. False if it does not, so that a check can say so.
+pub(crate) unsafe fn comes(completion: *mut bindings::completion) -> bool {
+    // In steps: on the model a single timeout may pass before anything else happens.
+    for _ in 0..40 {
+        // SAFETY: Process context.
+        if unsafe { bindings::wait_for_completion_timeout(completion, 50) } != 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// Lets pass what might happen although it should not.
+pub(crate) unsafe fn settle() {
+    // SAFETY: Process context.
+    unsafe { bindings::msleep(30) };
+}
+
+pub(crate) unsafe fn queue_on_any(work: *mut bindings::work_struct) -> bool {
+    let cpu = bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int;
+    // SAFETY: The queue exists as long as the kernel.
+    unsafe { bindings::queue_work_on(cpu, bindings::system_dfl_wq, work) }
+}

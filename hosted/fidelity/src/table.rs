@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! All checks.
+
+use crate::{devices, irq, locks, mistakes, tasklet, waiting, work, Answers, Check};
+
+macro_rules! checks {
+    ($($module:ident { $($name:ident $(($model:literal, $linux:literal))?,)* })*) => {
+        &[$($(Check {
+            name: stringify!($name),
+            run: $module::$name,
+            answers: checks!(@answers $($model, $linux)?),
+        },)*)*]
+    };
+    (@answers) => { None };
+    (@answers $model:literal, $linux:literal) => {
+        Some(Answers { model: $model, linux: $linux })
+    };
+}
+
+/// Checks during which Linux has nothing to report. Behind some stands what the model answers, and
+/// what Linux does.
+pub const CHECKS: &[Check] = checks! {
+    irq {
+        free_irq_waits_for_a_running_handler,
+        a_shared_handler_is_called_once_more_by_free_irq,
+        request_irq_refuses_what_does_not_fit,
+        sharing_a_line_with_another_trigger("accepted", "refused"),
+        a_line_in_progress_is_remembered_and_not_entered_twice,
+        disable_irq_waits_for_a_running_handler,
+        synchronize_irq_waits_for_a_running_handler,
+        a_disabled_line_is_handled_when_it_is_enabled_as_often,
+        a_threaded_handler_may_sleep_and_free_irq_waits_for_it,
+        what_comes_while_the_thread_runs_makes_it_run_again,
+        oneshot_masks_a_message_while_the_thread_runs("yes", "no"),
+        intx_is_handled_until_it_is_acknowledged,
+        a_message_is_handled_once_whether_acknowledged_or_not,
+        an_interrupted_process_does_not_go_on_before_the_handler_returns,
+    }
+    tasklet {
+        a_tasklet_runs_once_for_many_schedules_before_it_ran,
+        tasklet_kill_waits_for_a_running_tasklet,
+        a_pending_tasklet_runs_before_tasklet_kill_returns,
+        a_tasklet_scheduled_after_its_kill_runs,
+        a_disabled_tasklet_runs_when_it_is_enabled,
+        a_tasklet_runs_after_its_interrupt_on_the_same_cpu,
+        a_tasklet_scheduled_while_it_runs_runs_again_and_not_beside_itself,
+        the_order_of_an_ordinary_tasklet_and_then_one_of_high_priority(
+            "as they were scheduled",
+            "high priority first"
+        ),
+    }
+    work {
+        a_work_item_that_is_pending_is_not_queued_again,
+        a_work_item_never_runs_on_two_workers_at_once,
+        a_work_item_that_runs_is_queued_on_a_second_queue("waits for itself", "runs beside itself"),
+        disable_work_sync_waits_and_refuses_from_then_on,
+        a_work_item_is_refused_until_it_is_enabled_as_often,
+        cancel_work_sync_waits_and_queueing_works_afterwards,
+        flush_work_waits_for_the_last_instance_queued,
+        a_work_item_may_free_itself_while_it_runs,
+        a_work_item_that_sleeps_does_not_hold_up_the_others,
+        the_context_of_a_bh_work_item("a process", "a softirq"),
+    }
+    waiting {
+        a_wake_up_is_not_lost,
+        a_signal_ends_an_interruptible_wait,
+        a_wake_function_of_its_own_is_called("no", "yes"),
+        a_completion_counts_and_complete_all_is_for_ever,
+        a_timeout_passes_and_says_so,
+        a_killed_percpu_ref_refuses_and_is_released_by_its_last_put,
+        synchronize_srcu_waits_for_readers_that_sleep,
+    }
+    locks {
+        a_spinlock_admits_one,
+        a_spinlock_is_shared_with_a_handler_when_interrupts_are_off,
+        a_mutex_admits_one_and_its_holder_may_sleep,
+        a_mutex_that_another_holds_is_not_given_to_trylock,
+        two_local_irq_disable_and_one_enable("still off", "on"),
+        synchronize_rcu_waits_for_readers_that_began_before,
+        synchronize_rcu_waits_for_handlers,
+        call_rcu_calls_after_readers_that_began_before,
+    }
+    devices {
+        edu_says_who_it_is_and_answers,
+        edu_computes_a_factorial_and_interrupts_when_asked_to,
+        a_pci_device_has_its_bar_and_as_many_vectors_as_it_was_given,
+        remove_comes_before_devres_last_first_and_then_the_data_is_cleared,
+        a_probe_that_fails_is_cleaned_up_without_remove,
+        a_platform_driver_is_given_the_device_of_its_name,
+        the_minor_of_a_misc_device_registered_again("another", "the same"),
+    }
+};
+
+/// Checks in which a mistake is made, for Linux to report: each is asked for alone, in a boot of its
+/// own. What Linux says is in `linux/guest/fidelity.rs`, and what the model says in `tests/reports.rs`.
+pub const MISTAKES: &[Check] = checks! {
+    mistakes {
+        sleeping_in_a_handler,
+        taking_a_mutex_under_a_spinlock,
+        sleeping_in_an_rcu_section,
+        freeing_a_work_item_that_is_pending,
+        freeing_a_tasklet_that_is_scheduled,
+        freeing_the_cookie_of_a_handler,
+        freeing_a_misc_device_that_is_registered,
+        enabling_a_line_too_often,
+        taking_two_locks_in_both_orders,
+        a_spinlock_shared_with_a_handler_that_is_taken_with_interrupts_on,
+        unlocking_a_mutex_that_nobody_holds,
+        a_line_that_nobody_cares_about,
+        reading_a_register_after_unmapping,
+        killing_a_disabled_tasklet_that_is_scheduled,
+    }
+};
+
+/// The check of this name.
+pub fn named(name: &str) -> Option<&'static Check> {
+    let mut all = CHECKS.iter().chain(MISTAKES);
+    all.find(|check| check.name == name)
+}
