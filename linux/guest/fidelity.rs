@@ -184,13 +184,13 @@ pub fn make_mistake(name: &str) -> Result {
 }
 
 /// The checks that take a program.
-type Program = (&'static str, fn() -> Result);
+pub type Program = (&'static str, fn() -> Result);
 
 macro_rules! programs {
     ($($name:ident,)*) => { &[$((stringify!($name), $name)),*] };
 }
 
-const PROGRAMS: &[Program] = programs! {
+pub const PROGRAMS: &[Program] = programs! {
     misc_deregister_does_not_wait_for_open_files,
     a_node_that_is_deregistered_does_not_open,
     release_is_called_at_the_last_close_and_not_before,

@@ -125,9 +125,11 @@ pub(crate) unsafe fn freeing_a_tasklet_that_is_scheduled(edu: Edu) -> Verdict {
 
 unsafe extern "C" fn uses_its_cookie(_irq: c_int, cookie: *mut c_void) -> irqreturn_t {
     let state = cookie.cast::<State>();
-    // SAFETY: None, if the state was freed.
+    // SAFETY: None, if the state was freed; so the device is not taken from it.
     unsafe {
-        (*state).edu.acknowledge();
+        if let Some(edu) = crate::bound() {
+            edu.acknowledge();
+        }
         (*state).begun.add(1);
     }
     irqreturn::IRQ_HANDLED
