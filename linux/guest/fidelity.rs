@@ -160,7 +160,11 @@ pub fn run() -> Result<u32> {
         let done = check();
         match &done {
             Ok(()) => say(&format!("{name}: ok")),
-            Err(why) => say(&format!("{name}: {why}")),
+            Err(why) => {
+                say(&format!("{name}: {why}"));
+                // It has stopped half-way; the next begins anew.
+                let _ = Control::open().and_then(|control| control.order(order::DEREGISTER, 0));
+            }
         }
         tally.note(name, done);
     }

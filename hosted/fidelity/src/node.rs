@@ -36,6 +36,7 @@ struct Node {
     releases: Shared,
     reads: Shared,
     open_takes: Shared,
+    registered: Shared,
 }
 
 static NODE: AtomicPtr<Node> = AtomicPtr::new(null_mut());
@@ -110,14 +111,20 @@ pub(crate) fn order(order: c_uint, argument: usize) -> c_long {
     unsafe {
         let misc = &raw mut (*node).misc;
         let answer = match order {
+            // Once more would destroy the list that it is in.
+            REGISTER if (*node).registered.get() != 0 => EBUSY.to_errno(),
+            DEREGISTER if (*node).registered.get() == 0 => ENODEV.to_errno(),
             REGISTER => {
                 (*misc).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
                 (*misc).name = c"fidelity-node".as_ptr().cast();
                 (*misc).fops = &raw const (*node).fops;
-                bindings::misc_register(misc)
+                let error = bindings::misc_register(misc);
+                (*node).registered.set((error == 0).into());
+                error
             }
             DEREGISTER => {
                 bindings::misc_deregister(misc);
+                (*node).registered.set(0);
                 0
             }
             OPENS => (*node).opens.get(),
