@@ -57,6 +57,10 @@ pub const REPORTS: &[Report] = &[
     ),
     report("freeing_a_work_item_that_is_pending", "ODEBUG: free active"),
     report(
+        "waiting_for_a_work_item_without_a_function",
+        "WARNING: kernel/workqueue.c",
+    ),
+    report(
         "freeing_a_tasklet_that_is_scheduled",
         "BUG: KASAN: slab-use-after-free in",
     ),

@@ -104,6 +104,17 @@ pub(crate) unsafe fn freeing_a_work_item_that_is_pending(edu: Edu) -> Verdict {
     made()
 }
 
+pub(crate) unsafe fn waiting_for_a_work_item_without_a_function(edu: Edu) -> Verdict {
+    // SAFETY: The work item is set up, but for its function, and never queued.
+    unsafe {
+        let state = State::new(edu);
+        State::set_up_work(state, None);
+        bindings::disable_work_sync(&raw mut (*state).work);
+        State::free(state);
+    }
+    made()
+}
+
 unsafe extern "C" fn counts(tasklet: *mut bindings::tasklet_struct) {
     // SAFETY: None, if the state was freed.
     unsafe { (*State::of_tasklet(tasklet)).begun.add(1) };

@@ -100,6 +100,7 @@ pub const MISTAKES: &[Check] = checks! {
         taking_a_mutex_under_a_spinlock,
         sleeping_in_an_rcu_section,
         freeing_a_work_item_that_is_pending,
+        waiting_for_a_work_item_without_a_function,
         freeing_a_tasklet_that_is_scheduled,
         freeing_the_cookie_of_a_handler,
         freeing_a_misc_device_that_is_registered,

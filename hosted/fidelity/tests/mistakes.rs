@@ -35,6 +35,10 @@ const MODEL: &[(&str, Says)] = &[
         Reports(&[FreedWhileActive, UseAfterFree]),
     ),
     (
+        "waiting_for_a_work_item_without_a_function",
+        Reports(&[Misuse]),
+    ),
+    (
         "freeing_a_tasklet_that_is_scheduled",
         Reports(&[FreedWhileActive]),
     ),
