@@ -41,7 +41,8 @@ pub enum Then {
     Hangs,
 }
 
-/// Each is made in a boot of its own, in which this report, and only this, is expected.
+/// Each is made in a boot of its own, in which this report is expected. Others may follow from it: a mutex
+/// taken in a handler is one for lockdep, too.
 pub const REPORTS: &[Report] = &[
     report(
         "sleeping_in_a_handler",
