@@ -26,85 +26,106 @@ pub struct Report {
         reason = "the host reads it: here it would end up in the log by itself"
     )]
     pub expect: &'static str,
-    /// What becomes of the program that makes it.
+    /// What comes of it.
     pub then: Then,
 }
 
-/// What becomes of the program that makes a mistake.
+/// What is left of the machine after a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// It goes on.
+    /// All of it.
     GoesOn,
-    /// It is killed.
+    /// All but lockdep, which reports once for each boot.
+    LosesLockdep,
+    /// A machine that may do anything from now on, since memory is not what it should be.
+    IsSpoilt,
+    /// A machine without the program that made the mistake: it was killed.
     Dies,
-    /// It never comes back, and the machine has to be ended from outside.
+    /// A machine with a program that never comes back, and that has to be ended from outside.
     Hangs,
 }
 
-/// Each is made in a boot of its own, in which this report is expected. Others may follow from it: a mutex
-/// taken in a handler is one for lockdep, too.
+/// In this order as many as possible are made in one boot.
 pub const REPORTS: &[Report] = &[
     report(
         "sleeping_in_a_handler",
         "BUG: sleeping function called from invalid context",
+        Then::GoesOn,
     ),
     report(
         "taking_a_mutex_under_a_spinlock",
         "BUG: sleeping function called from invalid context",
+        Then::GoesOn,
     ),
     report(
         "sleeping_in_an_rcu_section",
         "BUG: sleeping function called from invalid context",
+        Then::GoesOn,
     ),
-    report("freeing_a_work_item_that_is_pending", "ODEBUG: free active"),
     report(
         "waiting_for_a_work_item_without_a_function",
         "WARNING: kernel/workqueue.c",
+        Then::GoesOn,
+    ),
+    report(
+        "enabling_a_line_too_often",
+        "Unbalanced enable for IRQ",
+        Then::GoesOn,
+    ),
+    report(
+        "freeing_a_work_item_that_is_pending",
+        "ODEBUG: free active",
+        Then::GoesOn,
+    ),
+    report(
+        "taking_two_locks_in_both_orders",
+        "possible circular locking dependency detected",
+        Then::LosesLockdep,
     ),
     report(
         "freeing_a_tasklet_that_is_scheduled",
         "BUG: KASAN: slab-use-after-free in",
-    ),
-    report(
-        "freeing_the_cookie_of_a_handler",
-        "BUG: KASAN: slab-use-after-free in",
-    ),
-    report(
-        "freeing_a_misc_device_that_is_registered",
-        "BUG: KASAN: slab-use-after-free in",
-    ),
-    report("enabling_a_line_too_often", "Unbalanced enable for IRQ"),
-    report(
-        "taking_two_locks_in_both_orders",
-        "possible circular locking dependency detected",
+        Then::IsSpoilt,
     ),
     report(
         "a_spinlock_shared_with_a_handler_that_is_taken_with_interrupts_on",
         "inconsistent lock state",
+        Then::LosesLockdep,
+    ),
+    report(
+        "freeing_the_cookie_of_a_handler",
+        "BUG: KASAN: slab-use-after-free in",
+        Then::IsSpoilt,
     ),
     report(
         "unlocking_a_mutex_that_nobody_holds",
         "bad unlock balance detected",
+        Then::LosesLockdep,
     ),
-    report("a_line_that_nobody_cares_about", ": nobody cared"),
-    Report {
-        name: "reading_a_register_after_unmapping",
-        expect: "BUG: unable to handle page fault",
-        then: Then::Dies,
-    },
-    Report {
-        name: "killing_a_disabled_tasklet_that_is_scheduled",
-        expect: "INFO: task",
-        then: Then::Hangs,
-    },
+    report(
+        "a_line_that_nobody_cares_about",
+        ": nobody cared",
+        Then::GoesOn,
+    ),
+    report(
+        "reading_a_register_after_unmapping",
+        "BUG: unable to handle page fault",
+        Then::Dies,
+    ),
+    report(
+        "freeing_a_misc_device_that_is_registered",
+        "BUG: KASAN: slab-use-after-free in",
+        Then::IsSpoilt,
+    ),
+    report(
+        "killing_a_disabled_tasklet_that_is_scheduled",
+        "INFO: task",
+        Then::Hangs,
+    ),
 ];
 
-const fn report(name: &'static str, expect: &'static str) -> Report {
-    Report {
-        name,
-        expect,
-        then: Then::GoesOn,
-    }
+const fn report(name: &'static str, expect: &'static str, then: Then) -> Report {
+    Report { name, expect, then }
 }
 
 const SYS_MKNOD: c_long = 133;
@@ -177,19 +198,39 @@ pub fn run() -> Result<u32> {
     tally.finish()
 }
 
-/// Makes one of the mistakes of [`REPORTS`]. The report is the host's to look for.
+/// Whether a mistake is only noticed by lockdep.
+pub fn is_for_lockdep(name: &str) -> bool {
+    REPORTS
+        .iter()
+        .any(|report| report.name == name && report.then == Then::LosesLockdep)
+}
+
+/// Makes one of the mistakes of [`REPORTS`]. The report is the host's to look for. An error if the
+/// machine is not to be used any more.
 pub fn make_mistake(name: &str) -> Result {
     let report = REPORTS.iter().find(|report| report.name == name);
     let report = report.ok_or_else(|| format!("there is no mistake called {name}"))?;
     load()?;
     let control = Control::open()?;
     if report.then == Then::Hangs {
-        // Two minutes otherwise.
-        fs::write(HUNG_TASK, "10").map_err(|error| format!("{HUNG_TASK}: {error}"))?;
+        // Half a minute otherwise.
+        fs::write(HUNG_TASK, "5").map_err(|error| format!("{HUNG_TASK}: {error}"))?;
     }
     control
         .ask(name)
-        .map_err(|error| format!("{name}: {error}"))
+        .map_err(|error| format!("{name}: {error}"))?;
+    // Some reports come a moment later.
+    sleep(Duration::from_secs(1));
+    match report.then {
+        Then::GoesOn | Then::LosesLockdep => {
+            drop(control);
+            unload().map_err(|error| format!("fidelity.ko does not unload: {error}"))
+        }
+        Then::IsSpoilt | Then::Dies | Then::Hangs => {
+            sleep(Duration::from_secs(2));
+            Err("the mistake is made, and the machine is spoilt".into())
+        }
+    }
 }
 
 /// The checks that take a program.

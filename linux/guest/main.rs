@@ -3,12 +3,14 @@
 //!
 //! It is given the names of cases, and runs one after the other. What it says goes to the kernel's
 //! log: `guest: begin=<case>`, then `guest: key=value` as things happen, and `guest: end=<case>
-//! good=<what was seen>` or `bad=<why>`. Whether the kernel reported something in between is for
-//! whoever reads the log to see.
+//! good=<what was seen>` or `bad=<why>`; or `guest: fresh=<case>`, if that one needs a machine which
+//! nothing has happened to, and this is the end. Whether the kernel reported something in between is
+//! for whoever reads the log to see.
 //!
 //! Nothing here but std: the guest has no libraries, and the C library is linked in.
 
 mod fail_nth;
+mod fidelity;
 mod seeds;
 mod storm;
 mod sys;
@@ -24,8 +26,14 @@ fn main() -> ExitCode {
         // One of the programs that a storm starts; the kernel would call it `init` otherwise.
         ["program", role, node] => storm::program(role, node),
         ["run", cases] => {
-            let all_good = cases.split(',').map(run).fold(true, |all, good| all & good);
-            say("done=ok");
+            let mut all_good = true;
+            for case in cases.split(',') {
+                if wants_fresh_machine(case) {
+                    say(&format!("fresh={case}"));
+                    return ExitCode::FAILURE;
+                }
+                all_good &= run(case);
+            }
             if all_good {
                 ExitCode::SUCCESS
             } else {
@@ -58,9 +66,25 @@ fn dispatch(case: &str) -> Result<String> {
         "seed-rust" => seeds::rust(name),
         "storm" => storm::run(name),
         "fail-nth" => fail_nth::run(name),
+        "fidelity" if name == "checks" => {
+            fidelity::run().map(|count| format!("{count} checks, each as promised"))
+        }
+        "fidelity" => fidelity::make_mistake(name).map(|()| "made".into()),
         "kunit" => kunit(),
         _ => Err(format!("this program knows no case {case:?}")),
     }
+}
+
+/// Whether a case needs lockdep, and lockdep has reported something since this machine was started: it
+/// turns itself off then.
+fn wants_fresh_machine(case: &str) -> bool {
+    let mistake = case.strip_prefix("fidelity/").unwrap_or_default();
+    let is_off = |stats: String| {
+        stats
+            .lines()
+            .any(|line| line.trim().starts_with("debug_locks:") && line.trim().ends_with(" 0"))
+    };
+    fidelity::is_for_lockdep(mistake) && sys::read("/proc/lockdep_stats").is_ok_and(is_off)
 }
 
 /// Loading the module runs the tests; their results are in the kernel's log.

@@ -69,6 +69,18 @@ impl Module {
         module
     }
 
+    /// What `hosted/FIDELITY.md` promises, asked of Linux.
+    fn fidelity() -> Self {
+        let checks = "hosted/fidelity/src/lib";
+        Self {
+            name: "fidelity".into(),
+            objects: [checks, "linux/fidelity_helpers", HELPERS]
+                .map(str::to_owned)
+                .into(),
+            rules: format!("RUSTFLAGS_{checks}.o := -Aunused_attributes --crate-name fidelity\n"),
+        }
+    }
+
     /// `linux/c/<name>.c`, as `<name>_c.ko`.
     fn c(name: &str) -> Self {
         Self {
@@ -116,7 +128,7 @@ pub fn all(repository: &Path) -> Result<Vec<Module>> {
         .iter()
         .map(|name| Module::example(name))
         .chain(c.iter().map(|name| Module::c(name)))
-        .chain([Module::kunit()])
+        .chain([Module::fidelity(), Module::kunit()])
         .collect())
 }
 
@@ -148,7 +160,7 @@ pub fn build(
     if objects.exists() {
         fs::remove_dir_all(&objects)?;
     }
-    for part in ["src", "examples", "linux"] {
+    for part in ["src", "examples", "linux", "hosted/fidelity/src"] {
         link_sources(&repository.join(part), &objects.join(part))?;
     }
     // Sources that are compiled twice need two places.

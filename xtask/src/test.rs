@@ -10,6 +10,13 @@ use clap::ValueEnum;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+#[allow(
+    dead_code,
+    reason = "the guest's program; here for its table of reports"
+)]
+#[path = "../../linux/guest/fidelity.rs"]
+mod guest_fidelity;
+
 /// A suite. The words after each are what `cargo xtask vm test --help` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
@@ -21,6 +28,8 @@ pub enum Suite {
     Storm,
     /// Each allocation on the way to a bound device fails once
     FailNth,
+    /// The checks of the hosted model, and whether Linux does the same
+    Fidelity,
     /// The tests inside the crate
     Kunit,
 }
@@ -71,6 +80,19 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "leaks", Silence),
 ];
 
+/// All checks in one case, and one case for each mistake that Linux has to report.
+fn fidelity() -> Vec<GuestCase> {
+    let mistakes = guest_fidelity::REPORTS.iter().map(|report| GuestCase {
+        suite: "fidelity",
+        name: report.name,
+        expects: Report(std::slice::from_ref(&report.expect), ""),
+    });
+    [case("fidelity", "checks", Silence)]
+        .into_iter()
+        .chain(mistakes)
+        .collect()
+}
+
 const KUNIT: &[GuestCase] = &[case("kunit", "devscope", Silence)];
 
 impl Suite {
@@ -80,17 +102,19 @@ impl Suite {
             Self::SeedRust => "seed-rust",
             Self::Storm => "storm",
             Self::FailNth => "fail-nth",
+            Self::Fidelity => "fidelity",
             Self::Kunit => "kunit",
         }
     }
 
-    pub fn cases(self) -> &'static [GuestCase] {
+    pub fn cases(self) -> Vec<GuestCase> {
         match self {
-            Self::SeedC => SEED_C,
-            Self::SeedRust => SEED_RUST,
-            Self::Storm => STORM,
-            Self::FailNth => FAIL_NTH,
-            Self::Kunit => KUNIT,
+            Self::SeedC => SEED_C.to_vec(),
+            Self::SeedRust => SEED_RUST.to_vec(),
+            Self::Storm => STORM.to_vec(),
+            Self::FailNth => FAIL_NTH.to_vec(),
+            Self::Fidelity => fidelity(),
+            Self::Kunit => KUNIT.to_vec(),
         }
     }
 }
@@ -192,6 +216,7 @@ pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
             let cases: Vec<_> = mine
                 .flat_map(|judged| match suite {
                     Suite::Kunit => kunit(judged),
+                    Suite::Fidelity if judged.case.name == "checks" => checks(judged),
                     _ => vec![judged.into_case()],
                 })
                 .collect();
@@ -202,6 +227,35 @@ pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
             }
         })
         .collect()
+}
+
+/// A case for each check, out of what was said of it. If anything about the whole is bad, that stands
+/// beside them.
+fn checks(judged: Judged) -> Vec<Case> {
+    let mut cases: Vec<_> = judged
+        .lines
+        .iter()
+        .filter_map(|line| serial::after_time(line).strip_prefix("fidelity: "))
+        .filter_map(|said| said.split_once(": "))
+        .map(|(name, seen)| Case {
+            name: name.to_owned(),
+            took: Duration::ZERO,
+            verdict: match seen {
+                "ok" => Verdict::Good(String::new()),
+                // Where Linux and the model differ, what Linux does.
+                _ if seen.starts_with("ok (") => Verdict::Good(seen.to_owned()),
+                _ => Verdict::Bad(seen.to_owned()),
+            },
+        })
+        .collect();
+    let count = cases.len() as u32;
+    cases
+        .iter_mut()
+        .for_each(|case| case.took = judged.took / count);
+    if count == 0 || matches!(judged.verdict, Verdict::Bad(_)) {
+        cases.push(judged.into_case());
+    }
+    cases
 }
 
 /// The suites inside the crate, out of what KUnit said while their module was loaded. A module that

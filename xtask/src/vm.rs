@@ -341,11 +341,7 @@ impl Work {
     ) -> Result<Vec<Outcome>> {
         let built = self.modules(&module::all(&self.repository)?)?;
         let lab = self.lab(&built, accelerator, cycles)?;
-        let cases: Vec<_> = suites
-            .iter()
-            .flat_map(|suite| suite.cases())
-            .copied()
-            .collect();
+        let cases: Vec<_> = suites.iter().flat_map(|suite| suite.cases()).collect();
         let mut step = Step::start("virtual machines");
         step.note(&format!("serial logs: {}", lab.logs.display()));
         let judged = lab.run(&cases, &mut step)?;

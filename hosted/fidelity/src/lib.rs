@@ -147,11 +147,10 @@ fn report(check: &Check, edu: Edu) -> bool {
         return false;
     }
     let expected = check.answers.map(|answers| answers.linux);
-    let answer = verdict.answer.unwrap_or("ok");
-    if verdict.answer == expected {
-        pr_info!("{name}: {answer}\n");
-    } else {
-        pr_info!("{name}: {answer}, and not {}\n", expected.unwrap_or("ok"));
+    match verdict.answer {
+        None if expected.is_none() => pr_info!("{name}: ok\n"),
+        Some(answer) if verdict.answer == expected => pr_info!("{name}: ok ({answer})\n"),
+        other => pr_info!("{name}: {other:?}, and not {expected:?}\n"),
     }
     verdict.answer == expected
 }
