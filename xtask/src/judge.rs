@@ -5,7 +5,7 @@
 //! the kernel has reported *that*. A machine that has reported something is not asked any further
 //! about silence, so the judge stops it; whatever was not run is for the next machine.
 
-use crate::boot::Go;
+use crate::boot::{Go, SILENCE};
 use crate::serial::{
     first_report, first_unknown_report, is_dump, readable, report_in, said_by_guest, Known,
 };
@@ -99,6 +99,8 @@ pub struct Judge {
     judged: Vec<Judged>,
     /// What was said before the first case.
     boot: Vec<String>,
+    /// The guest's program has said nothing since.
+    quiet_since: Instant,
 }
 
 struct Current {
@@ -115,6 +117,7 @@ impl Judge {
             current: None,
             judged: Vec::new(),
             boot: Vec::new(),
+            quiet_since: Instant::now(),
         }
     }
 
@@ -130,6 +133,12 @@ impl Judge {
             return self.look_at_the_clock();
         };
         let said = said_by_guest(line);
+        if said.is_some() {
+            self.quiet_since = Instant::now();
+        } else if self.quiet_since.elapsed() > SILENCE {
+            // A kernel can go on reporting for ever.
+            return Go::Stop;
+        }
         if let Some(name) = said.and_then(|said| said.strip_prefix("begin=")) {
             return self.begin(name);
         }
@@ -161,12 +170,12 @@ impl Judge {
         } else if self.judged.is_empty() {
             // A machine that never came as far as its first case: nobody else shall wait for it.
             if let Some(case) = self.waiting.pop() {
-                let tail = tail(&self.boot);
+                let tail = first_report(&self.boot).map_or_else(|| tail(&self.boot), quoted);
                 self.judged.push(Judged {
                     case,
                     took: Duration::ZERO,
                     verdict: Verdict::Bad(format!(
-                        "the guest did not come up: {why}; the last that was said:\n{tail}"
+                        "the guest did not come up: {why}; it said:\n{tail}"
                     )),
                     lines: std::mem::take(&mut self.boot),
                 });
@@ -212,7 +221,8 @@ impl Judge {
     fn heard_between(&mut self, line: &str) -> Go {
         let Some(last) = self.judged.last_mut() else {
             self.boot.push(line.to_owned());
-            return Go::On;
+            let is_over = line.contains("---[ end ") && first_report(&self.boot).is_some();
+            return if is_over { Go::Stop } else { Go::On };
         };
         last.lines.push(line.to_owned());
         if report_in(line).is_some() && last.case.expects.is_silence() {
