@@ -670,9 +670,11 @@ pub const KERN_INFO: &[u8; 3] = b"\x016\0";
 pub const KERN_DEBUG: &[u8; 3] = b"\x017\0";
 pub const KERN_CONT: &[u8; 3] = b"\x01c\0";
 pub const POLLIN: u32 = 1;
+pub const POLLPRI: u32 = 2;
 pub const POLLOUT: u32 = 4;
 pub const POLLERR: u32 = 8;
 pub const POLLHUP: u32 = 16;
+pub const POLLNVAL: u32 = 32;
 pub const POLLRDNORM: u32 = 64;
 pub const POLLWRNORM: u32 = 256;
 pub const FASYNC: u32 = 8192;
@@ -740,15 +742,17 @@ pub use crate::hosted::functions::{
     init_work_with_key, queue_work, queue_work_on, schedule_work, work_busy,
 };
 pub use crate::hosted::functions::{
-    __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, complete, complete_all,
-    finish_wait, fsleep, get_current, get_task_struct, init_completion, init_wait, init_wait_entry,
-    mdelay, msleep, percpu_ref_exit, percpu_ref_get, percpu_ref_init, percpu_ref_is_zero,
-    percpu_ref_kill, percpu_ref_kill_and_confirm, percpu_ref_put, percpu_ref_tryget,
-    percpu_ref_tryget_live, prepare_to_wait, prepare_to_wait_event, prepare_to_wait_exclusive,
-    put_task_struct, reinit_completion, schedule, schedule_timeout, signal_pending,
-    try_wait_for_completion, udelay, usleep_range, usleep_range_state, wait_for_completion,
-    wait_for_completion_interruptible, wait_for_completion_interruptible_timeout,
-    wait_for_completion_killable, wait_for_completion_timeout, wake_up_process,
+    __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, add_wait_queue,
+    add_wait_queue_exclusive, autoremove_wake_function, complete, complete_all,
+    default_wake_function, finish_wait, fsleep, get_current, get_task_struct, init_completion,
+    init_wait, init_wait_entry, mdelay, msleep, percpu_ref_exit, percpu_ref_get, percpu_ref_init,
+    percpu_ref_is_zero, percpu_ref_kill, percpu_ref_kill_and_confirm, percpu_ref_put,
+    percpu_ref_tryget, percpu_ref_tryget_live, prepare_to_wait, prepare_to_wait_event,
+    prepare_to_wait_exclusive, put_task_struct, reinit_completion, remove_wait_queue, schedule,
+    schedule_timeout, signal_pending, try_wait_for_completion, udelay, usleep_range,
+    usleep_range_state, wait_for_completion, wait_for_completion_interruptible,
+    wait_for_completion_interruptible_timeout, wait_for_completion_killable,
+    wait_for_completion_timeout, wake_up_process,
 };
 pub use crate::hosted::functions::{
     __might_sleep, __mutex_init, __spin_lock_init, __srcu_read_lock, __srcu_read_unlock, call_rcu,

@@ -35,6 +35,7 @@ mod misc;
 mod module;
 mod pci;
 mod platform;
+mod poll;
 mod refcount;
 mod report;
 mod softirq;
@@ -54,6 +55,7 @@ pub use misc::{OpenFile, OpenFlags};
 pub use module::{Loaded, ModuleInfo};
 pub use pci::{IrqPin, PciIds, PciModel, PciSlot};
 pub use platform::{PlatformInfo, PlatformSlot};
+pub use poll::Epoll;
 pub use report::{Failure, Kind};
 
 use crate::error::Result;
@@ -198,6 +200,11 @@ impl Machine {
     #[track_caller]
     pub fn open_with(&self, name: &str, flags: OpenFlags) -> Result<OpenFile> {
         misc::open(name, flags)
+    }
+
+    /// An `epoll(7)` instance.
+    pub fn epoll(&self) -> Epoll {
+        Epoll::new()
     }
 
     /// Let the `n`-th allocation from now (the next is 1) fail.

@@ -18,6 +18,7 @@ use super::ledger::Ledger;
 use super::locks::Locks;
 use super::misc::Misc;
 use super::module::Modules;
+use super::poll::Epolls;
 use super::report::{Failure, Kind};
 use super::softirq::Tasklets;
 use super::wait::Waits;
@@ -221,6 +222,7 @@ pub(crate) struct World {
     pub(crate) devices: Devices,
     pub(crate) mmio: Mmio,
     pub(crate) misc: Misc,
+    pub(crate) epolls: Epolls,
     pub(crate) modules: Modules,
     candidates: Vec<usize>,
     /// The current task goes on, whatever shuttle asks.
@@ -306,6 +308,7 @@ impl World {
             devices: Devices::default(),
             mmio: Mmio::default(),
             misc: Misc::default(),
+            epolls: Epolls::default(),
             modules: Modules::default(),
             candidates: Vec::with_capacity(16),
             hold: false,

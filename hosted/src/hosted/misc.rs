@@ -11,11 +11,12 @@ use super::device::{self, Bus};
 use super::locks::{lock_mutex, name_mutex, unlock_mutex};
 use super::machine::{at, preempt, step, world, Place, World};
 use super::report::Kind;
-use super::{is_c_string, ledger, nobody};
+use super::{is_c_string, ledger, nobody, poll};
 use crate::bindings::{
     device as c_device, file, file_operations, inode, iov_iter, kiocb, loff_t, miscdevice, module,
     poll_table, wait_queue_head_t, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENODEV, ENOENT, ENOTTY,
-    ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR,
+    ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR, POLLIN, POLLOUT,
+    POLLRDNORM, POLLWRNORM,
 };
 use crate::error::{Error, Result};
 use crate::ffi;
@@ -112,7 +113,7 @@ impl Misc {
     }
 }
 
-fn error(code: u32) -> ffi::c_int {
+pub(crate) fn error(code: u32) -> ffi::c_int {
     -(code as ffi::c_int)
 }
 
@@ -379,6 +380,8 @@ fn put(address: usize, place: Place) {
         })
     });
     let Some(name) = last else { return };
+    // The first thing that `__fput()` does.
+    poll::eventpoll_release(address, place);
     let file = address as *mut file;
     // SAFETY: the file was open until now, and nobody else has it any more.
     let (fops, inode) = unsafe { ((*file).f_op, (*file).f_inode) };
@@ -420,6 +423,35 @@ pub unsafe fn get_file(f: *mut file) -> *mut file {
     f
 }
 
+/// `file_ref_get`: a reference, unless the last one has gone.
+pub(crate) fn get_live_file(address: usize) -> bool {
+    preempt();
+    world(|w| match w.open_file(address) {
+        Some(open) if open.count > 0 => {
+            open.count += 1;
+            true
+        }
+        _ => false,
+    })
+}
+
+/// The operations of an open file.
+pub(crate) fn file_operations_of(file: *mut file, place: Place) -> file_operations {
+    world(|w| {
+        w.check(file as usize, size_of::<file>(), "a file", place);
+        // SAFETY: an open file is there; that it is not freed has been checked.
+        let fops = unsafe { (*file).f_op };
+        w.check(
+            fops as usize,
+            size_of::<file_operations>(),
+            "file operations",
+            place,
+        );
+        // SAFETY: just checked; their module is held while the file is open.
+        unsafe { *fops }
+    })
+}
+
 #[track_caller]
 pub unsafe fn fput(f: *mut file) {
     put(f as usize, Location::caller());
@@ -442,7 +474,7 @@ fn user_error(result: isize) -> ffi::c_int {
 }
 
 /// On the way back to user space signals are taken.
-fn leave_system_call() {
+pub(crate) fn leave_system_call() {
     world(|w| w.me().signal = false);
     preempt();
 }
@@ -464,6 +496,19 @@ impl OpenFile {
         self.file as *mut file
     }
 
+    /// The file, unless this descriptor has been closed.
+    pub(crate) fn descriptor(&self) -> Option<*mut file> {
+        (!self.closed.get()).then_some(self.file as *mut file)
+    }
+
+    /// What was opened.
+    pub(crate) fn name(&self) -> Rc<str> {
+        world(|w| {
+            w.open_file(self.file)
+                .map_or_else(nobody, |open| open.name.clone())
+        })
+    }
+
     /// Run a system call on the file: it holds a reference meanwhile.
     #[track_caller]
     fn call<R>(
@@ -479,22 +524,11 @@ impl OpenFile {
         let file = self.file as *mut file;
         // SAFETY: the file is open, since this descriptor is.
         unsafe { get_file(file) };
-        let fops = world(|w| {
-            let name = w
-                .open_file(self.file)
-                .map_or_else(nobody, |open| open.name.clone());
+        let name = self.name();
+        let fops = file_operations_of(file, place);
+        world(|w| {
             w.note(what, &name, Some(place));
-            // SAFETY: an open file is there.
-            let fops = unsafe { (*file).f_op };
-            w.check(
-                fops as usize,
-                size_of::<file_operations>(),
-                "file operations",
-                place,
-            );
             w.misc.user.extend(user.clone());
-            // SAFETY: just checked; their module is held while the file is open.
-            unsafe { *fops }
         });
         let result = call(file, fops);
         world(|w| {
@@ -589,22 +623,6 @@ impl OpenFile {
         }
     }
 
-    /// `poll(2)`, without waiting: the events that are ready.
-    #[track_caller]
-    pub fn poll(&self) -> Result<u32> {
-        self.call("polls", None, |file, fops| match fops.poll {
-            // SAFETY: the operation of an open file is called with that file; a poll table without
-            // a queueing function asks for the state only.
-            Some(poll) => unsafe { poll(file, &mut poll_table::default()) },
-            None => {
-                crate::bindings::POLLIN
-                    | crate::bindings::POLLOUT
-                    | crate::bindings::POLLRDNORM
-                    | crate::bindings::POLLWRNORM
-            }
-        })
-    }
-
     /// `close(2)`. A second one gives `EBADF`.
     #[track_caller]
     pub fn close(&self) -> Result {
@@ -613,11 +631,7 @@ impl OpenFile {
             return Err(Error::from_errno(error(EBADF)));
         }
         let file = self.file as *mut file;
-        let name = world(|w| {
-            w.open_file(self.file)
-                .map_or_else(nobody, |open| open.name.clone())
-        });
-        step("closes", &name, place);
+        step("closes", &self.name(), place);
         // SAFETY: the file is open, since this descriptor was.
         if let Some(flush) = unsafe { (*(*file).f_op).flush } {
             // SAFETY: `flush` is called at each close of an open file.
@@ -848,9 +862,12 @@ pub unsafe fn generic_file_open(_inode: *mut inode, _filp: *mut file) -> ffi::c_
     0
 }
 
+/// What a file without a `poll` operation is ready for.
+pub(crate) const DEFAULT_POLL: u32 = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+
 /// Queue the file's poller on the wait queue, if it means to wait.
 pub unsafe fn poll_wait(filp: *mut file, wait_address: *mut wait_queue_head_t, p: *mut poll_table) {
-    if p.is_null() || wait_address.is_null() {
+    if p.is_null() {
         return;
     }
     // SAFETY: the caller gives a poll table.

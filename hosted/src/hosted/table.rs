@@ -66,6 +66,10 @@ impl<T> Table<T> {
         self.0.iter().filter(|(at, _)| range.contains(at))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, thing)| thing)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(usize, T)> {
         self.0.iter()
     }

@@ -7,16 +7,16 @@
 )]
 
 use super::machine::{
-    at, block, preempt, sleep_ns, spawn, step, try_world, world, Key, Place, State, Task, TaskKind,
-    Why, World,
+    at, block, block_until, preempt, sleep_ns, spawn, step, try_world, world, Key, Place, State,
+    Task, TaskKind, Why, World,
 };
 use super::report::Kind;
 use super::table::Table;
 use super::{cname, nobody};
 use crate::bindings::{
     bool_, completion, gfp_t, lock_class_key, percpu_ref, percpu_ref_func_t, task_struct,
-    wait_queue_entry, wait_queue_head, ERESTARTSYS, PERCPU_REF_INIT_DEAD, TASK_INTERRUPTIBLE,
-    TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE,
+    wait_queue_entry, wait_queue_func_t, wait_queue_head, ERESTARTSYS, PERCPU_REF_INIT_DEAD,
+    POLLHUP, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE,
 };
 use crate::ffi;
 use std::ops::Range;
@@ -30,11 +30,15 @@ pub(crate) struct Prepared {
     queue: usize,
 }
 
+/// An entry of a queue. What it does when woken is in the entry itself (`func`).
 #[derive(Debug, Clone, Copy)]
 struct Waiter {
+    /// Who put it there.
     task: usize,
     entry: usize,
-    exclusive: bool,
+    place: Place,
+    /// Put there by `add_wait_queue`: stays until it is taken off, whether its task sleeps or not.
+    stays: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +46,35 @@ struct Queue {
     name: Rc<str>,
     place: Place,
     waiters: Vec<Waiter>,
+    /// The task that calls the entries' functions: it has the queue's lock.
+    waker: Option<usize>,
+}
+
+impl Queue {
+    fn new(name: Rc<str>, place: Place) -> Self {
+        Queue {
+            name,
+            place,
+            waiters: Vec::new(),
+            waker: None,
+        }
+    }
+
+    fn has(&self, entry: usize) -> bool {
+        self.waiters.iter().any(|waiter| waiter.entry == entry)
+    }
+
+    fn take_off(&mut self, entry: usize) {
+        self.waiters.retain(|waiter| waiter.entry != entry);
+    }
+
+    /// Exclusive entries go last, the others first.
+    fn put(&mut self, waiter: Waiter, exclusive: bool) {
+        match exclusive {
+            true => self.waiters.push(waiter),
+            false => self.waiters.insert(0, waiter),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,14 +106,38 @@ impl Waits {
     ) -> Option<(String, Vec<String>)> {
         let queue = self.queues.in_range(range).find_map(|(_, queue)| {
             let waiter = queue.waiters.first()?;
+            let does = match waiter.stays {
+                true => "has an entry",
+                false => "waits",
+            };
             Some((
                 format!(
-                    "wait queue {}, on which {} waits,",
+                    "wait queue {}, on which {} {does},",
                     queue.name, tasks[waiter.task].name
                 ),
-                vec![format!("set up      {}", at(queue.place))],
+                vec![
+                    format!("set up      {}", at(queue.place)),
+                    format!("queued      {}", at(waiter.place)),
+                ],
             ))
         });
+        let woken = || {
+            let (_, queue) = (self.queues.in_range(range)).find(|(_, q)| q.waker.is_some())?;
+            let waker = &tasks[queue.waker?].name;
+            Some((
+                format!("wait queue {}, which {waker} wakes,", queue.name),
+                vec![format!("set up      {}", at(queue.place))],
+            ))
+        };
+        let entry = || {
+            self.queues.iter().find_map(|(_, queue)| {
+                let waiter = (queue.waiters.iter()).find(|waiter| range.contains(&waiter.entry))?;
+                Some((
+                    format!("an entry of wait queue {}", queue.name),
+                    vec![format!("queued      {}", at(waiter.place))],
+                ))
+            })
+        };
         let completion = || {
             self.completions
                 .in_range(range)
@@ -101,7 +158,11 @@ impl Waits {
                 )
             })
         };
-        queue.or_else(completion).or_else(reference)
+        queue
+            .or_else(woken)
+            .or_else(entry)
+            .or_else(completion)
+            .or_else(reference)
     }
 
     pub(crate) fn forget_in(&mut self, range: &Range<usize>) {
@@ -118,11 +179,8 @@ impl Waits {
     }
 
     fn queue(&mut self, head: usize, place: Place) -> &mut Queue {
-        self.queues.get_or_insert_with(head, || Queue {
-            name: "wait queue".into(),
-            place,
-            waiters: Vec::new(),
-        })
+        self.queues
+            .get_or_insert_with(head, || Queue::new("wait queue".into(), place))
     }
 }
 
@@ -143,20 +201,30 @@ pub unsafe fn __init_waitqueue_head(
             "a wait queue",
             place,
         );
-        w.waits.queues.set(
-            wq_head as usize,
-            Queue {
-                name,
-                place,
-                waiters: Vec::new(),
-            },
-        );
+        w.waits
+            .queues
+            .set(wq_head as usize, Queue::new(name, place));
     });
 }
 
 pub unsafe fn init_wait_entry(wq_entry: *mut wait_queue_entry, flags: ffi::c_int) {
     let new = wait_queue_entry {
         flags: flags as ffi::c_uint,
+        private: world(|w| w.me().task_struct).cast(),
+        func: Some(autoremove_wake_function),
+        ..Default::default()
+    };
+    // SAFETY: the caller gives an entry's memory.
+    unsafe { wq_entry.write(new) };
+}
+
+/// An entry with a wake function of its own (an inline function in C).
+pub(crate) unsafe fn init_waitqueue_func_entry(
+    wq_entry: *mut wait_queue_entry,
+    func: wait_queue_func_t,
+) {
+    let new = wait_queue_entry {
+        func,
         ..Default::default()
     };
     // SAFETY: the caller gives an entry's memory.
@@ -166,6 +234,37 @@ pub unsafe fn init_wait_entry(wq_entry: *mut wait_queue_entry, flags: ffi::c_int
 pub unsafe fn init_wait(wq_entry: *mut wait_queue_entry) {
     // SAFETY: the caller's promise is passed on.
     unsafe { init_wait_entry(wq_entry, 0) }
+}
+
+/// Take the queue's lock, and do what `f` does while holding it. Between its checks and `f` nobody
+/// else runs, so the lock is only seen while a waker holds it.
+#[track_caller]
+fn locked<R>(wq_head: *mut wait_queue_head, place: Place, mut f: impl FnMut(&mut World) -> R) -> R {
+    let head = wq_head as usize;
+    let why = |w: &World| {
+        let queue = w.waits.queues.get(head).expect("looked up before");
+        let waker = queue.waker.expect("somebody wakes it");
+        let lock = format!("the lock of wait queue {}", queue.name);
+        Why::held("spins on", lock.into(), waker)
+    };
+    block_until(Key::Addr(head), Some(place), why, |w| {
+        // Again each time: it may have been freed since we began to wait.
+        w.check(head, size_of::<wait_queue_head>(), "a wait queue", place);
+        let me = w.current;
+        let queue = w.waits.queue(head, place);
+        match queue.waker {
+            None => Some(f(w)),
+            Some(waker) if waker == me => {
+                let message = format!(
+                    "the lock of wait queue {} is taken by a wake function of that queue",
+                    queue.name
+                );
+                let facts = [format!("taken       {}", at(place))];
+                w.fail(Kind::Deadlock, message, &facts)
+            }
+            Some(_) => None,
+        }
+    })
 }
 
 /// Queue the task and say that it is about to sleep. Returns whether a signal prevents that.
@@ -178,39 +277,25 @@ fn prepare(
     place: Place,
 ) -> (bool, bool) {
     preempt();
-    world(|w| {
-        w.check(
-            wq_head as usize,
-            size_of::<wait_queue_head>(),
-            "a wait queue",
-            place,
-        );
+    locked(wq_head, place, |w| {
         let interruptible = state as u32 & TASK_INTERRUPTIBLE != 0;
         let me = w.current;
         let signal = interruptible && w.me().signal;
         let queue = w.waits.queue(wq_head as usize, place);
         let first = queue.waiters.is_empty();
-        let queued = queue
-            .waiters
-            .iter()
-            .any(|waiter| waiter.entry == wq_entry as usize);
         if signal {
             // As in Linux: not queued any more, so that no exclusive wake-up is lost.
-            queue
-                .waiters
-                .retain(|waiter| waiter.entry != wq_entry as usize);
+            queue.take_off(wq_entry as usize);
             return (true, first);
         }
-        if !queued {
+        if !queue.has(wq_entry as usize) {
             let waiter = Waiter {
                 task: me,
                 entry: wq_entry as usize,
-                exclusive,
+                place,
+                stays: false,
             };
-            match exclusive {
-                true => queue.waiters.push(waiter),
-                false => queue.waiters.insert(0, waiter),
-            }
+            queue.put(waiter, exclusive);
         }
         w.me().prepared = Some(Prepared {
             interruptible,
@@ -219,6 +304,56 @@ fn prepare(
         w.me().woken = false;
         (false, first)
     })
+}
+
+#[track_caller]
+fn add(wq_head: *mut wait_queue_head, entry: usize, exclusive: bool, place: Place) {
+    preempt();
+    locked(wq_head, place, |w| {
+        let task = w.current;
+        let queue = w.waits.queue(wq_head as usize, place);
+        if queue.has(entry) {
+            let message = format!("an entry is put on wait queue {} twice", queue.name);
+            let facts = [format!("queued      {}", at(place))];
+            w.fail(Kind::Misuse, message, &facts);
+        }
+        let waiter = Waiter {
+            task,
+            entry,
+            place,
+            stays: true,
+        };
+        queue.put(waiter, exclusive);
+    });
+    preempt();
+}
+
+#[track_caller]
+pub unsafe fn add_wait_queue(wq_head: *mut wait_queue_head, wq_entry: *mut wait_queue_entry) {
+    // SAFETY: the caller gives an initialised entry.
+    unsafe { (*wq_entry).flags &= !WQ_FLAG_EXCLUSIVE };
+    add(wq_head, wq_entry as usize, false, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn add_wait_queue_exclusive(
+    wq_head: *mut wait_queue_head,
+    wq_entry: *mut wait_queue_entry,
+) {
+    // SAFETY: the caller gives an initialised entry.
+    unsafe { (*wq_entry).flags |= WQ_FLAG_EXCLUSIVE };
+    add(wq_head, wq_entry as usize, true, Location::caller());
+}
+
+#[track_caller]
+pub unsafe fn remove_wait_queue(wq_head: *mut wait_queue_head, wq_entry: *mut wait_queue_entry) {
+    let place = Location::caller();
+    preempt();
+    locked(wq_head, place, |w| {
+        let queue = w.waits.queue(wq_head as usize, place);
+        queue.take_off(wq_entry as usize);
+    });
+    preempt();
 }
 
 #[track_caller]
@@ -286,27 +421,13 @@ fn prepare_ignoring_signals(
 #[track_caller]
 pub unsafe fn finish_wait(wq_head: *mut wait_queue_head, wq_entry: *mut wait_queue_entry) {
     let place = Location::caller();
-    world(|w| {
+    let entry = wq_entry as usize;
+    let queued = world(|w| {
         w.me().prepared = None;
-        let entry = wq_entry as usize;
         // An entry that a wake-up took off the queue does not touch the queue again.
-        let queued = w
-            .waits
-            .queues
-            .get(wq_head as usize)
-            .is_some_and(|queue| queue.waiters.iter().any(|waiter| waiter.entry == entry));
-        if queued {
-            w.check(
-                wq_head as usize,
-                size_of::<wait_queue_head>(),
-                "a wait queue",
-                place,
-            );
-            w.waits
-                .queue(wq_head as usize, place)
-                .waiters
-                .retain(|waiter| waiter.entry != entry);
-        } else if let Some(mut facts) = w.freed_facts(wq_head as usize) {
+        let queue = w.waits.queues.get(wq_head as usize);
+        let queued = queue.is_some_and(|queue| queue.has(entry));
+        if let (false, Some(mut facts)) = (queued, w.freed_facts(wq_head as usize)) {
             facts.push(format!("used        {}", at(place)));
             w.fail(
                 Kind::UseAfterFree,
@@ -314,7 +435,13 @@ pub unsafe fn finish_wait(wq_head: *mut wait_queue_head, wq_entry: *mut wait_que
                 &facts,
             );
         }
+        queued
     });
+    if queued {
+        locked(wq_head, place, |w| {
+            w.waits.queue(wq_head as usize, place).take_off(entry);
+        });
+    }
     preempt();
 }
 
@@ -406,51 +533,138 @@ impl World {
     }
 }
 
+/// `set_current_state(TASK_INTERRUPTIBLE)`, and `schedule` unless `done`, which is looked at after
+/// the task has said that it sleeps. Returns whether the deadline has passed.
+#[track_caller]
+pub(crate) fn sleep_unless(
+    done: impl FnOnce() -> bool,
+    queue: usize,
+    deadline: Option<u64>,
+    place: Place,
+) -> bool {
+    world(|w| {
+        w.me().prepared = Some(Prepared {
+            interruptible: true,
+            queue,
+        });
+        w.me().woken = false;
+    });
+    preempt();
+    match done() {
+        true => world(|w| w.me().prepared = None),
+        false => sleep_prepared(deadline, place),
+    }
+    deadline.is_some_and(|deadline| world(|w| w.now) >= deadline)
+}
+
+/// Wakes the task in `private`, if it sleeps in a state that `mode` has.
+pub unsafe extern "C" fn default_wake_function(
+    wq_entry: *mut wait_queue_entry,
+    mode: ffi::c_uint,
+    _flags: ffi::c_int,
+    _key: *mut ffi::c_void,
+) -> ffi::c_int {
+    // SAFETY: the caller gives an entry of a task, and these live as long as the execution.
+    let task = unsafe { (*(*wq_entry).private.cast::<task_struct>()).index };
+    wake_in_state(task, mode).into()
+}
+
+/// `try_to_wake_up`
+pub(crate) fn wake_in_state(task: usize, mode: ffi::c_uint) -> bool {
+    world(|w| {
+        let prepared = w.tasks[task].prepared;
+        let wanted = prepared.is_some_and(|prepared| match prepared.interruptible {
+            true => mode & TASK_INTERRUPTIBLE != 0,
+            false => mode & TASK_UNINTERRUPTIBLE != 0,
+        });
+        wanted && w.wake_task(task)
+    })
+}
+
+/// As [`default_wake_function`], and takes the entry off its queue if that woke somebody.
+pub unsafe extern "C" fn autoremove_wake_function(
+    wq_entry: *mut wait_queue_entry,
+    mode: ffi::c_uint,
+    sync: ffi::c_int,
+    key: *mut ffi::c_void,
+) -> ffi::c_int {
+    // SAFETY: the caller's promise is passed on.
+    let woken = unsafe { default_wake_function(wq_entry, mode, sync, key) };
+    if woken != 0 {
+        list_del_init(wq_entry);
+    }
+    woken
+}
+
+/// Take the entry off the queue whose lock the caller, a wake function, holds.
+pub(crate) fn list_del_init(wq_entry: *mut wait_queue_entry) {
+    world(|w| {
+        let me = w.current;
+        for queue in w.waits.queues.iter_mut() {
+            if queue.waker == Some(me) {
+                queue.take_off(wq_entry as usize);
+            }
+        }
+    });
+}
+
+/// As in Linux: calls the entries' functions under the queue's lock, with interrupts off, until one
+/// of them fails or `nr` exclusive ones have woken somebody (all, if `nr` is 0).
 #[track_caller]
 pub unsafe fn __wake_up(
     wq_head: *mut wait_queue_head,
     mode: ffi::c_uint,
     nr: ffi::c_int,
-    _key: *mut ffi::c_void,
+    key: *mut ffi::c_void,
 ) -> ffi::c_int {
     let place = Location::caller();
+    let head = wq_head as usize;
     preempt();
-    let woken = world(|w| {
-        w.check(
-            wq_head as usize,
-            size_of::<wait_queue_head>(),
-            "a wait queue",
-            place,
-        );
-        let queue = w.waits.queue(wq_head as usize, place);
-        let name = queue.name.clone();
-        let mut exclusive_left = if nr == 0 { i32::MAX } else { nr };
-        let mut woken = 0;
-        for waiter in w.waits.queue(wq_head as usize, place).waiters.clone() {
-            let prepared = w.tasks[waiter.task].prepared;
-            let wanted = prepared.is_some_and(|prepared| match prepared.interruptible {
-                true => mode & TASK_INTERRUPTIBLE != 0,
-                false => mode & TASK_UNINTERRUPTIBLE != 0,
-            });
-            if !wanted || !w.wake_task(waiter.task) {
-                continue;
-            }
-            woken += 1;
-            // autoremove_wake_function
-            let queue = w.waits.queue(wq_head as usize, place);
-            queue.waiters.retain(|other| other.entry != waiter.entry);
-            if waiter.exclusive {
-                exclusive_left -= 1;
-                if exclusive_left == 0 {
-                    break;
-                }
+    let (name, waiters) = locked(wq_head, place, |w| {
+        w.irqs_off();
+        let me = w.current;
+        let queue = w.waits.queue(head, place);
+        queue.waker = Some(me);
+        (queue.name.clone(), queue.waiters.clone())
+    });
+    let mut left = nr;
+    for Waiter { entry, stays, .. } in waiters {
+        if stays {
+            // The others only look at their task; this one may do more, so others may run now.
+            preempt();
+        }
+        if !world(|w| w.waits.queue(head, place).has(entry)) {
+            continue;
+        }
+        let entry = entry as *mut wait_queue_entry;
+        world(|w| {
+            let what = "an entry of a wait queue";
+            w.check(entry as usize, size_of::<wait_queue_entry>(), what, place)
+        });
+        // SAFETY: an entry that is on a queue is there; that it is not freed has been checked.
+        let (func, flags) = unsafe { ((*entry).func, (*entry).flags) };
+        // SAFETY: whoever queued the entry gave this function for this call, under this lock.
+        let woken = func.map_or(0, |func| unsafe { func(entry, mode, 0, key) });
+        if woken < 0 {
+            break;
+        }
+        if woken > 0 && flags & WQ_FLAG_EXCLUSIVE != 0 {
+            left -= 1;
+            if left == 0 {
+                break;
             }
         }
+    }
+    world(|w| {
+        // To unlock it touches it.
+        w.check(head, size_of::<wait_queue_head>(), "a wait queue", place);
+        w.waits.queue(head, place).waker = None;
+        w.wake(Key::Addr(head));
+        w.irqs_on();
         w.note("wakes", &name, Some(place));
-        woken
     });
     preempt();
-    woken
+    nr - left
 }
 
 #[track_caller]
@@ -459,18 +673,31 @@ pub unsafe fn __wake_up_sync(wq_head: *mut wait_queue_head, mode: ffi::c_uint) {
     unsafe { __wake_up(wq_head, mode, 1, std::ptr::null_mut()) };
 }
 
+/// `POLLFREE`, in a wake-up's key: the queue goes away, its entries have to leave now.
+pub(crate) const POLLFREE: u32 = 0x4000;
+
 #[track_caller]
 pub unsafe fn __wake_up_pollfree(wq_head: *mut wait_queue_head) {
-    // Nothing in the model polls yet, so no entry outlives its queue.
+    let place = Location::caller();
+    let key = (POLLHUP | POLLFREE) as usize as *mut ffi::c_void;
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        __wake_up(
-            wq_head,
-            crate::bindings::TASK_NORMAL,
-            0,
-            std::ptr::null_mut(),
-        )
-    };
+    unsafe { __wake_up(wq_head, TASK_NORMAL, 0, key) };
+    world(|w| {
+        let queue = w.waits.queue(wq_head as usize, place);
+        let Some(waiter) = queue.waiters.first().copied() else {
+            return;
+        };
+        let message = format!(
+            "wait queue {} goes away with POLLFREE, and {} stays on it: poll(2) does not know POLLFREE",
+            queue.name.clone(),
+            w.tasks[waiter.task].name
+        );
+        let facts = [
+            format!("queued      {}", at(waiter.place)),
+            format!("called      {}", at(place)),
+        ];
+        w.fail(Kind::Misuse, message, &facts)
+    });
 }
 
 // ---- Tasks ----
