@@ -364,6 +364,17 @@ impl World {
     fn open_file(&mut self, file: usize) -> Option<&mut Open> {
         self.misc.files.iter_mut().find(|open| open.file == file)
     }
+
+    /// Another reference, unless the last one has gone.
+    fn get_file(&mut self, file: usize) -> bool {
+        match self.open_file(file) {
+            Some(open) if open.count > 0 => {
+                open.count += 1;
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// `fput`: the last one calls `release`.
@@ -426,13 +437,7 @@ pub unsafe fn get_file(f: *mut file) -> *mut file {
 /// `file_ref_get`: a reference, unless the last one has gone.
 pub(crate) fn get_live_file(address: usize) -> bool {
     preempt();
-    world(|w| match w.open_file(address) {
-        Some(open) if open.count > 0 => {
-            open.count += 1;
-            true
-        }
-        _ => false,
-    })
+    world(|w| w.get_file(address))
 }
 
 /// The operations of an open file.
@@ -496,9 +501,14 @@ impl OpenFile {
         self.file as *mut file
     }
 
-    /// The file, unless this descriptor has been closed.
-    pub(crate) fn descriptor(&self) -> Option<*mut file> {
-        (!self.closed.get()).then_some(self.file as *mut file)
+    /// `fdget`: the file, with a reference, unless this descriptor has been closed.
+    pub(crate) fn get(&self) -> Result<*mut file> {
+        preempt();
+        let open = !self.closed.get() && world(|w| w.get_file(self.file));
+        match open {
+            true => Ok(self.file as *mut file),
+            false => Err(Error::from_errno(error(EBADF))),
+        }
     }
 
     /// What was opened.
@@ -518,12 +528,7 @@ impl OpenFile {
         call: impl FnOnce(*mut file, file_operations) -> R,
     ) -> Result<R> {
         let place = Location::caller();
-        if self.closed.get() {
-            return Err(Error::from_errno(error(EBADF)));
-        }
-        let file = self.file as *mut file;
-        // SAFETY: the file is open, since this descriptor is.
-        unsafe { get_file(file) };
+        let file = self.get()?;
         let name = self.name();
         let fops = file_operations_of(file, place);
         world(|w| {

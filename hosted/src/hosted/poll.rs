@@ -21,7 +21,7 @@ use super::wait::{
 use super::{device, ledger, nobody};
 use crate::bindings::{
     file as file_struct, mutex, poll_table, poll_table_struct, wait_queue_entry, wait_queue_head,
-    wait_queue_head_t, EBADF, EEXIST, EINTR, ENOENT, POLLERR, POLLHUP, POLLNVAL,
+    wait_queue_head_t, EEXIST, EINTR, ENOENT, POLLERR, POLLHUP, POLLNVAL,
 };
 use crate::error::{Error, Result};
 use crate::ffi;
@@ -158,12 +158,10 @@ fn poll_and_sleep(file: &OpenFile, poller: *mut Poller, deadline: Option<u64>) -
     };
     let mut timed_out = deadline == Some(world(|w| w.now));
     loop {
-        let ready = match file.descriptor() {
-            None => POLLNVAL,
-            Some(file) => {
-                // As `fdget()`: for this call only. Entries have their own references.
-                // SAFETY: the descriptor is open.
-                unsafe { get_file(file) };
+        let ready = match file.get() {
+            Err(_) => POLLNVAL,
+            // A reference for this call only. Entries have their own.
+            Ok(file) => {
                 let ready = vfs_poll(file, table, place) & key;
                 // SAFETY: gotten above.
                 unsafe { fput(file) };
@@ -402,9 +400,7 @@ impl Epoll {
     pub fn add(&self, file: &OpenFile, events: u32, data: u64) -> Result {
         let place = Location::caller();
         step("adds to an epoll", &file.name(), place);
-        let file = file.descriptor().ok_or(Error::from_errno(error(EBADF)))?;
-        // SAFETY: the descriptor is open.
-        unsafe { get_file(file) };
+        let file = file.get()?;
         lock_mutex(self.epoll, false, place);
         let result = self.insert(file, events | ALWAYS, data, place);
         unlock_mutex(self.epoll, place);
@@ -457,9 +453,7 @@ impl Epoll {
     pub fn remove(&self, file: &OpenFile) -> Result {
         let place = Location::caller();
         step("removes from an epoll", &file.name(), place);
-        let file = file.descriptor().ok_or(Error::from_errno(error(EBADF)))?;
-        // SAFETY: the descriptor is open.
-        unsafe { get_file(file) };
+        let file = file.get()?;
         lock_mutex(self.epoll, false, place);
         let known = world(|w| w.epolls.item(self.epoll, file as usize).is_some());
         if known {
