@@ -14,18 +14,20 @@
 //!
 //! Every operation that is given the device side runs inside the gate of its device node. When the
 //! scope ends, the gate closes, operations in flight are waited for, and from then on the framework
-//! itself answers: `ENODEV` from `open()`, `read()`, `write()` and `ioctl()`, success from
-//! `close()`. [`File::release`] is given no device side, because there may be none any more.
+//! itself answers: `ENODEV` from `open()`, `read()`, `write()` and `ioctl()`, a hang-up and an error
+//! from `poll()`, success from `close()`. [`File::release`] is given no device side, because there may be none any more.
 //!
 //! An operation may sleep inside the gate. For unbind not to wait for it in turn, it sleeps on a
 //! [`WaitQueue`](crate::wait::WaitQueue) of the scope.
 //!
-//! Not covered yet: `poll`, `mmap`, `llseek`, `fsync`, `compat_ioctl` other than none.
+//! Not covered yet: `mmap`, `llseek`, `fsync`, `compat_ioctl` other than none.
 
 use crate::{
     body::Body,
     gate::Gate,
+    poll::{Events, PollTable},
     scope::{Member, Scope, Step},
+    wait::Queues,
 };
 use core::{
     marker::PhantomData,
@@ -100,6 +102,15 @@ pub trait File: Send + Sync + Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// A program asks what the file is ready for: by `poll()`, `select()`, `epoll` and the like.
+    ///
+    /// Registers with `table` for every queue that is woken when the answer changes, and *then* looks
+    /// what is ready: see [`poll`](crate::poll). Does not wait for it; that is the caller's business.
+    fn poll(&self, dev: &Self::Device<'_>, table: &mut PollTable<'_>) -> Events {
+        let _ = (dev, table);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// The last reference to the open file is gone.
     ///
     /// It may come long after the device: there is no device side here, and nothing of the device
@@ -144,6 +155,9 @@ struct Open<F: File> {
     gate: Arc<Gate>,
     node: *const Node<'static, F>,
     file: Arc<F>,
+    /// Of the node's scope. A program that polls the file has entries on them, which go before the
+    /// file is released and may stay until then.
+    queues: Arc<Queues>,
 }
 
 /// A device node as a member of a scope.
@@ -151,6 +165,7 @@ struct Open<F: File> {
 #[repr(C)]
 struct Node<'a, F: File> {
     gate: Body<Arc<Gate>>,
+    queues: Body<Arc<Queues>>,
     device: Body<F::Device<'a>>,
     #[pin]
     misc: Opaque<bindings::miscdevice>,
@@ -173,10 +188,11 @@ unsafe impl<F: File> Member for Node<'_, F> {
     }
 
     unsafe fn drop_body(&self) {
-        // SAFETY: The caller makes the same promise to us. The gate itself lasts as long as the last
-        // open file; only our count of it goes.
+        // SAFETY: The caller makes the same promise to us. The gate and the queues last as long as the
+        // last open file; only our counts of them go.
         unsafe {
             self.device.drop_in_place();
+            self.queues.drop_in_place();
             self.gate.drop_in_place();
         }
     }
@@ -185,9 +201,14 @@ unsafe impl<F: File> Member for Node<'_, F> {
 impl<'a, F: File> Node<'a, F> {
     /// Makes the member, which is a registered device node from then on. Errors: those of
     /// [`Scope::misc_device`].
-    fn register(name: &'static CStr, device: F::Device<'a>) -> impl PinInit<Self, Error> {
+    fn register(
+        name: &'static CStr,
+        device: F::Device<'a>,
+        queues: Arc<Queues>,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             gate: Body::new(Gate::new()?),
+            queues: Body::new(queues),
             device: Body::new(device),
             // SAFETY: The slot is ours and does not move any more; the rest of the node is there.
             // Name and operations are static, and `Withdraw` deregisters the device before the
@@ -226,7 +247,7 @@ impl<'a, F: File> Node<'a, F> {
                 .cast::<Node<'static, F>>()
         };
         // SAFETY: As above.
-        let gate = unsafe { (*node).gate.get() };
+        let (gate, queues) = unsafe { ((*node).gate.get(), (*node).queues.get()) };
         let opened = (|| {
             let _inside = gate.enter().ok_or(ENODEV)?;
             // SAFETY: Inside the gate; the device side is dropped after the gate was idle.
@@ -238,6 +259,7 @@ impl<'a, F: File> Node<'a, F> {
                 gate: gate.clone(),
                 node,
                 file,
+                queues: queues.clone(),
             }))
         })();
         match opened {
@@ -258,6 +280,8 @@ impl<'a, F: File> Node<'a, F> {
         let open =
             KBox::into_inner(unsafe { KBox::from_raw((*file).private_data.cast::<Open<F>>()) });
         F::release(open.file);
+        // With `open` goes its count of the queues. Nobody polls the file any more: see
+        // `PollTable::register_wait`.
         0
     }
 
@@ -324,6 +348,30 @@ impl<'a, F: File> Node<'a, F> {
         }
     }
 
+    /// # Safety
+    ///
+    /// `file` was opened by [`Self::open`]; `table` is null, or a poll table for the time of this
+    /// call, whose function follows the rule in [`PollTable::register_wait`].
+    unsafe extern "C" fn poll(
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) -> bindings::__poll_t {
+        // SAFETY: `open` left an `Open<F>` there, and the caller keeps the file for the call.
+        let queues = unsafe { &(*(*file).private_data.cast::<Open<F>>()).queues };
+        // SAFETY: The file keeps a count of its scope's queues until it is released. The rest is
+        // required of our caller.
+        let mut table = unsafe { PollTable::new(file, table, queues) };
+        // SAFETY: By the requirements of this function.
+        let events =
+            unsafe { Self::operate(file, |file, device| Ok(file.poll(device, &mut table))) };
+        // If the scope has begun to end, its queues may have been woken before the driver registered
+        // with them, and nobody wakes them again. So this is looked at last.
+        match events {
+            Ok(events) if !table.is_over() => events.bits(),
+            _ => (Events::HUP | Events::ERR).bits(),
+        }
+    }
+
     const OPERATIONS: bindings::file_operations = {
         // SAFETY: All zeroes is a `file_operations` without operations.
         let mut fops: bindings::file_operations = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -339,6 +387,9 @@ impl<'a, F: File> Node<'a, F> {
         }
         if F::HAS_IOCTL {
             fops.unlocked_ioctl = Some(Self::ioctl);
+        }
+        if F::HAS_POLL {
+            fops.poll = Some(Self::poll);
         }
         fops
     };
@@ -381,7 +432,9 @@ impl<'a> Scope<'a> {
     /// May sleep. Errors: `ENOMEM`; `EBUSY` if no minor is left; `EEXIST` if there is a device of
     /// this name already (`misc_register()` in `drivers/char/misc.c`).
     pub fn misc_device<F: File>(&mut self, name: &'static CStr, device: F::Device<'a>) -> Result {
-        self.join(Node::<'a, F>::register(name, device)).map(drop)
+        let queues = self.queues().clone();
+        self.join(Node::<'a, F>::register(name, device, queues))
+            .map(drop)
     }
 }
 
@@ -483,7 +536,8 @@ mod tests {
         let mut file = Opened::new()?;
         let (mut opened, mut answer, mut unknown) = (0, 0, 0);
         bound.attach(|data, scope| {
-            let register = Node::register(c"devscope_kunit", (data, kept.clone()));
+            let queues = scope.queues().clone();
+            let register = Node::register(c"devscope_kunit", (data, kept.clone()), queues);
             let node: &Operations<'_> = scope.join(register)?;
             opened = file.open(node)?;
             answer = file.ioctl(1, 41);
@@ -515,7 +569,8 @@ mod tests {
         let mut opened = 0;
         bound.attach(|data, scope| {
             data.refuse.set(1);
-            let register = Node::register(c"devscope_kunit", (data, kept.clone()));
+            let queues = scope.queues().clone();
+            let register = Node::register(c"devscope_kunit", (data, kept.clone()), queues);
             let node: &Operations<'_> = scope.join(register)?;
             opened = file.open(node)?;
             Ok(())
@@ -549,6 +604,7 @@ mod tests {
         assert!(Operations::OPERATIONS.unlocked_ioctl.is_some());
         assert!(Operations::OPERATIONS.read_iter.is_none());
         assert!(Operations::OPERATIONS.write_iter.is_none());
+        assert!(Operations::OPERATIONS.poll.is_none());
     }
 
     #[test]

@@ -23,8 +23,8 @@
 //!
 //! When a device has been unbound, or its `attach()` has failed: no closure of its scope runs or
 //! will run again, nothing in the kernel holds the address of one, and every file that is still
-//! open answers by itself (`ENODEV`, and success from `close()`) without reaching the driver's
-//! device side.
+//! open answers by itself (`ENODEV`, a hang-up from `poll()`, and success from `close()`) without
+//! reaching the driver's device side.
 //!
 //! # What is not
 //!
@@ -48,6 +48,7 @@ pub mod file;
 pub mod irq;
 pub mod pci;
 pub mod platform;
+pub mod poll;
 mod scope;
 pub mod tasklet;
 pub mod wait;

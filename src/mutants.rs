@@ -42,6 +42,10 @@ pub enum Mutant {
     DataBeforeScope,
     /// Gates are not closed.
     SkipClose,
+    /// Wait queues are freed with the scope, although files are still open that may be polled.
+    FreePolledQueues,
+    /// `poll()` does not look whether the scope ends after it has registered.
+    PollIgnoresTheEnd,
 }
 
 /// By name, so that C finds it.

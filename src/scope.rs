@@ -2,8 +2,8 @@
 
 //! A scope: everything that can call into a driver, and the one way to end it.
 //!
-//! A *member* is one registration: an interrupt handler, a tasklet, a work item, a wait queue, a
-//! device node. Members are made by `attach()` through [`Scope`], and end together:
+//! A *member* is one registration: an interrupt handler, a tasklet, a work item, a device node, or
+//! the wait queues. Members are made by `attach()` through [`Scope`], and end together:
 //!
 //! ```text
 //!   attach()            remove(), or attach() failed
@@ -24,14 +24,17 @@
 //! Every step is taken by all members before the next step begins. That is why loops among members
 //! (the interrupt schedules a tasklet that raises the interrupt) need no thought from the driver.
 
-use crate::helpers;
+use crate::{
+    helpers,
+    wait::{Closer, Queues},
+};
 use core::{
     cell::Cell,
     marker::PhantomData,
     mem::MaybeUninit,
     ptr::{self, NonNull},
 };
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
 /// One step of teardown. All members take a step before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,14 +182,47 @@ impl Members {
 
     /// Runs `f` with the scope of these members.
     ///
+    /// Errors: `ENOMEM`, or those of `f`.
+    ///
     /// # Safety
     ///
     /// `'a` ends only after [`Members::end`] has returned.
-    pub(crate) unsafe fn enter<'a, R>(&'a self, f: impl FnOnce(&mut Scope<'a>) -> R) -> R {
+    pub(crate) unsafe fn enter<'a>(&'a self, f: impl FnOnce(&mut Scope<'a>) -> Result) -> Result {
+        // The wait queues join first, even if none is made. So they close after all gates, and they
+        // are there as long as there is any body that may use one.
+        // SAFETY: It borrows nothing, and is freed by `Members::end` only.
+        let queues = unsafe { self.join_raw(Closer::new())?.as_ref() };
         f(&mut Scope {
             members: self,
+            queues,
             _invariant: PhantomData,
         })
+    }
+
+    /// Allocates a node, makes the member in it, and puts it on the list.
+    ///
+    /// # Safety
+    ///
+    /// What `M` borrows lasts until [`Members::end`] has returned.
+    unsafe fn join_raw<M: Member>(&self, member: impl PinInit<M, Error>) -> Result<NonNull<M>> {
+        let header = Header {
+            previous: Cell::new(self.newest.get()),
+            step: Node::<M>::step,
+        };
+        let node = KBox::pin_init(
+            try_pin_init!(Node {
+                header,
+                member <- member,
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The node is not moved until it is freed.
+        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
+        // INVARIANT: The node is pinned, its `KBox` has given it up, and from here on it is the
+        // list's.
+        self.newest.set(node.cast_const().cast());
+        // SAFETY: `node` is a live `Node<M>`; no reference is made.
+        Ok(unsafe { NonNull::new_unchecked(&raw mut (*node).member) })
     }
 
     /// Ends the scope: when this returns, nothing that joined it runs or can run again, all bodies
@@ -265,6 +301,7 @@ impl Members {
 pub struct Scope<'a> {
     /// Makes a scope neither `Send` nor `Sync`: members join from `attach()`'s own task.
     members: &'a Members,
+    queues: &'a Closer,
     _invariant: PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
@@ -282,29 +319,20 @@ impl<'a> Scope<'a> {
         Ok(unsafe { &*member.as_ptr() })
     }
 
+    /// The wait queues of this scope. An open file of the scope keeps a count of them.
+    pub(crate) fn queues(&self) -> &Arc<Queues> {
+        // SAFETY: `attach()` has not returned yet, so teardown has not begun.
+        unsafe { self.queues.queues() }
+    }
+
     /// As [`Scope::join`], with a pointer that `container_of` can be applied to.
     pub(crate) fn join_raw<M: Member + 'a>(
         &mut self,
         member: impl PinInit<M, Error>,
     ) -> Result<NonNull<M>> {
-        let header = Header {
-            previous: Cell::new(self.members.newest.get()),
-            step: Node::<M>::step,
-        };
-        let node = KBox::pin_init(
-            try_pin_init!(Node {
-                header,
-                member <- member,
-            }),
-            GFP_KERNEL,
-        )?;
-        // SAFETY: The node is not moved until it is freed.
-        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
-        // INVARIANT: The node is pinned, its `KBox` has given it up, and from here on it is the
-        // list's.
-        self.members.newest.set(node.cast_const().cast());
-        // SAFETY: `node` is a live `Node<M>`; no reference is made.
-        Ok(unsafe { NonNull::new_unchecked(&raw mut (*node).member) })
+        // SAFETY: What `M` borrows, it borrows for `'a`, which ends only after `Members::end` has
+        // returned (requirement of `Members::enter`).
+        unsafe { self.members.join_raw(member) }
     }
 }
 

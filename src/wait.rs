@@ -7,37 +7,174 @@
 //! A queue is *open* until its scope begins to end, then *closed*: whoever sleeps on it is woken and
 //! gets `ENODEV`, whoever comes later gets `ENODEV` at once. So unbinding never hangs on a program
 //! that sleeps in `read()`, nor on a work item that waits for an interrupt that will not come.
+//!
+//! A program may poll a queue, see [`poll`](crate::poll), and then its entry stays on it when the
+//! operation has returned, and when the scope has ended. So the queues of a scope are counted: their
+//! memory goes when the scope has ended and the last file is closed that could have polled one.
+//! Who wakes or waits pays nothing for that; who opens a file pays one reference.
 
 use crate::scope::{Member, Scope, Step};
-use core::ptr::{self, NonNull};
+use core::{
+    cell::Cell,
+    mem::ManuallyDrop,
+    ptr::{self, NonNull},
+};
 use kernel::{
     bindings,
     prelude::*,
     static_lock_class,
-    sync::atomic::{Acquire, Atomic, Full, Release},
+    sync::{
+        atomic::{Acquire, Atomic, Full, Release},
+        Arc,
+    },
     types::Opaque,
 };
 
-/// A wait queue as a member of a scope.
+/// The wait queues of one scope: what closes together, and what is freed together.
+///
+/// # Invariants
+///
+/// 1. `newest` starts a list, linked by `Queue::previous`, of pinned queues that their `KBox` gave up
+///    and that nobody frees but `Queues::free`.
+/// 2. `newest` is used by `attach()`'s own task, by teardown, and when the last count is dropped:
+///    never by two tasks at once.
+pub(crate) struct Queues {
+    newest: Cell<*const Queue>,
+    /// The scope ends. Set before whoever sleeps is woken.
+    closed: Atomic<bool>,
+}
+
+// SAFETY: The list may be freed by any task; the flag is atomic.
+unsafe impl Send for Queues {}
+// SAFETY: Who only has a count looks at nothing but the flag; `newest` is invariant 2.
+unsafe impl Sync for Queues {}
+
+impl Queues {
+    /// None yet. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let queues = Self {
+            newest: Cell::new(ptr::null()),
+            closed: Atomic::new(false),
+        };
+        Ok(Arc::new(queues, GFP_KERNEL)?)
+    }
+
+    /// Whether the scope has begun to end.
+    ///
+    /// Somebody who has put an entry on a queue and is told no will be woken: [`Queues::close`] sets
+    /// the flag before it takes the lock of the queue, so it finds the entry, or it had the lock
+    /// before, and then the flag was to be seen.
+    pub(crate) fn are_closed(&self) -> bool {
+        self.closed.load(Acquire)
+    }
+
+    /// The queues, newest first.
+    ///
+    /// # Safety
+    ///
+    /// No queue is added or freed while the result is used: invariant 2.
+    unsafe fn iter(&self) -> impl Iterator<Item = &Queue> {
+        // SAFETY: Queues on the list are live: invariant 1.
+        let first = unsafe { self.newest.get().as_ref() };
+        // SAFETY: As above.
+        core::iter::successors(first, |queue| unsafe { queue.previous.as_ref() })
+    }
+
+    /// Makes a queue. May sleep. Errors: `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// The caller is `attach()`'s own task: invariant 2.
+    unsafe fn add(&self) -> Result<NonNull<Queue>> {
+        let key = static_lock_class!();
+        let queue = KBox::pin_init(
+            try_pin_init!(Queue {
+                // SAFETY: The slot is ours and does not move any more. Name and key are static.
+                head <- Opaque::ffi_init(move |slot| unsafe {
+                    let name = c"devscope".as_char_ptr();
+                    bindings::__init_waitqueue_head(slot, name, key.as_ptr());
+                }),
+                wakes: Atomic::new(0),
+                owner: ptr::from_ref(self),
+                previous: self.newest.get(),
+            }),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The queue is not moved until it is freed.
+        let queue = NonNull::from(KBox::leak(unsafe { Pin::into_inner_unchecked(queue) }));
+        // INVARIANT: The queue is pinned, its `KBox` has given it up, and from here on it is the
+        // list's.
+        self.newest.set(queue.as_ptr());
+        Ok(queue)
+    }
+
+    /// Lets everybody go, now and from now on.
+    ///
+    /// # Safety
+    ///
+    /// The caller is teardown: invariant 2.
+    unsafe fn close(&self) {
+        self.closed.store(true, Release);
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::ForgetToWakeSleepers) {
+            return;
+        }
+        // SAFETY: Teardown has the list to itself.
+        unsafe { self.iter() }.for_each(Queue::wake_all);
+    }
+
+    /// Frees the queues.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses a queue any more, nor has an entry on one, and the caller has the list to itself.
+    pub(crate) unsafe fn free(&self) {
+        let mut next = self.newest.replace(ptr::null());
+        while let Some(queue) = NonNull::new(next.cast_mut()) {
+            // SAFETY: Queues on the list are live, and came from a `KBox`: invariant 1. This one is
+            // on no list any more, and the caller promises that nobody has a use for it.
+            let queue = unsafe { KBox::from_raw(queue.as_ptr()) };
+            next = queue.previous;
+        }
+    }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        // SAFETY: No count is left, so:
+        // - The scope has dropped all its bodies (it has one until then), so no handle is left with
+        //   which to wake or wait.
+        // - Every file of the scope has been released (it has one until then), and an entry of a
+        //   poller goes before its file is released: see `PollTable::register_wait`.
+        // - We are the only one.
+        unsafe { self.free() };
+    }
+}
+
+/// A wait queue.
 #[pin_data]
-struct Queue {
+pub(crate) struct Queue {
     #[pin]
     head: Opaque<bindings::wait_queue_head>,
-    closed: Atomic<bool>,
     /// How often the queue was woken, modulo its range. It lets [`Queue::sleep`] tell that a wake-up
     /// came after the caller looked at its condition, so the condition need not be looked at while
     /// the task is already queued and marked as sleeping.
     wakes: Atomic<i32>,
+    /// Whose list this queue is on; lasts longer than the queue.
+    owner: *const Queues,
+    /// The queue that was made before this one, or null.
+    previous: *const Queue,
 }
 
-// SAFETY: `head` is only used through C functions that take its lock; the rest is atomic.
+// SAFETY: `head` is only used through C functions that take its lock, `wakes` is atomic, the rest
+// does not change.
 unsafe impl Sync for Queue {}
 
 impl Queue {
     fn wake_all(&self) {
         // Before waking: a sleeper that is not queued yet sees the count, one that is queued is woken.
         self.wakes.fetch_add(1, Full);
-        // SAFETY: The head is initialised with the member, and stays until `Free`.
+        // SAFETY: The head is initialised with the queue, and stays as long as `self` is borrowed.
         unsafe { bindings::__wake_up(self.head.get(), bindings::TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
@@ -51,8 +188,8 @@ impl Queue {
         // SAFETY:
         // - `entry` stays in place on this stack until `finish_wait()` has taken it off the queue,
         //   and no code of the driver runs in between, so nothing keeps us from getting there.
-        // - The head is initialised and stays until `Free`, which waits for us: we are inside an
-        //   operation or a work item of its scope, or `attach()`.
+        // - The head is initialised and stays until the scope has ended, which waits for us: we are
+        //   inside an operation or a work item of its scope, or `attach()`.
         // - `schedule()` is called in process context: might sleep, as `wait_until` says.
         unsafe {
             bindings::init_wait_entry(entry, 0);
@@ -71,23 +208,69 @@ impl Queue {
     }
 }
 
-// SAFETY: A queue calls nobody. Its sleepers are inside operations or work items of this scope, and
-// have left with these by the end of `DrainWork`.
-unsafe impl Member for Queue {
+impl Queue {
+    /// The C structure, which is initialised.
+    pub(crate) fn head(&self) -> *mut bindings::wait_queue_head {
+        self.head.get()
+    }
+
+    /// Whether this is one of `queues`.
+    pub(crate) fn is_of(&self, queues: &Queues) -> bool {
+        ptr::eq(self.owner, queues)
+    }
+
+    fn is_closed(&self) -> bool {
+        // SAFETY: The list lasts longer than the queues that are on it.
+        unsafe { (*self.owner).are_closed() }
+    }
+}
+
+/// The wait queues of a scope as one member of it: the first, so that queues close when all gates have,
+/// and whoever is woken finds the gate closed.
+#[pin_data]
+pub(crate) struct Closer {
+    /// The scope's count of its queues. Dropped after all other bodies.
+    queues: ManuallyDrop<Arc<Queues>>,
+}
+
+impl Closer {
+    /// Errors: `ENOMEM`.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            queues: ManuallyDrop::new(Queues::new()?),
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `DropBodies` has not been taken.
+    pub(crate) unsafe fn queues(&self) -> &Arc<Queues> {
+        &self.queues
+    }
+}
+
+// SAFETY: Queues call nobody. Their sleepers are inside operations or work items of this scope, and
+// have left with these by the end of `DrainWork`; pollers know the queues, not this member.
+unsafe impl Member for Closer {
     unsafe fn step(this: NonNull<Self>, step: Step) {
         if step == Step::Close {
-            // SAFETY: `this` is a member of a scope; only shared references to it are made.
-            let this = unsafe { this.as_ref() };
-            this.closed.store(true, Release);
-            #[cfg(devscope_mutants)]
-            if crate::mutants::active(crate::mutants::Mutant::ForgetToWakeSleepers) {
-                return;
-            }
-            this.wake_all();
+            // SAFETY: `this` is a member of a scope; only shared references to it are made. Steps are
+            // teardown's, so the list is ours.
+            unsafe { this.as_ref().queues.close() };
         }
     }
 
-    unsafe fn drop_body(&self) {}
+    unsafe fn drop_body(&self) {
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::FreePolledQueues) {
+            // SAFETY: None. This is the mistake, and the model of the kernel is to report it.
+            unsafe { self.queues.free() };
+        }
+        // SAFETY: Called once (requirement of this function), and the count is not used any more: not
+        // by the scope, whose `attach()` has returned, and not by handles, since this is the first
+        // member, and whatever held a handle was dropped before.
+        drop(unsafe { ptr::read(&raw const *self.queues) });
+    }
 }
 
 /// A handle to a wait queue of the scope: one side waits, the other wakes.
@@ -99,7 +282,7 @@ unsafe impl Member for Queue {
 ///
 /// Nothing happens. A handle owns nothing, and the queue closes with its scope.
 #[derive(Clone, Copy)]
-pub struct WaitQueue<'a>(&'a Queue);
+pub struct WaitQueue<'a>(pub(crate) &'a Queue);
 
 impl WaitQueue<'_> {
     /// Sleeps until `condition` holds: `wait_event_interruptible()`.
@@ -118,14 +301,14 @@ impl WaitQueue<'_> {
             if condition() {
                 return Ok(());
             }
-            if self.0.closed.load(Acquire) {
+            if self.0.is_closed() {
                 return Err(ENODEV);
             }
             self.0.sleep(seen)?;
         }
     }
 
-    /// Wakes everybody who sleeps on the queue, to look at their condition again.
+    /// Wakes everybody who sleeps on the queue or polls it, to look at their condition again.
     ///
     /// Any context, including hard interrupts. Does not sleep.
     #[inline]
@@ -139,17 +322,11 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`.
     pub fn wait_queue(&mut self) -> Result<WaitQueue<'a>> {
-        let key = static_lock_class!();
-        let queue = self.join(try_pin_init!(Queue {
-            // SAFETY: The slot is ours and does not move any more. Name and key are static.
-            head <- Opaque::ffi_init(move |slot| unsafe {
-                let name = c"devscope".as_char_ptr();
-                bindings::__init_waitqueue_head(slot, name, key.as_ptr());
-            }),
-            closed: Atomic::new(false),
-            wakes: Atomic::new(0),
-        }))?;
-        Ok(WaitQueue(queue))
+        // SAFETY: A scope is used by `attach()`'s own task only.
+        let queue = unsafe { self.queues().add()? };
+        // SAFETY: The scope keeps its count of the queues until the last body has been dropped, and
+        // nobody else can hold a handle, which lasts for `'a`.
+        Ok(WaitQueue(unsafe { queue.as_ref() }))
     }
 }
 

@@ -36,6 +36,12 @@ survives! {
     open_races_with_unbind: open_races_with_unbind;
     a_file_outlives_two_bindings: a_file_outlives_two_bindings;
     a_signal_ends_a_read: a_signal_ends_a_read;
+    a_poller_is_woken_by_an_interrupt: an_interrupt_wakes_a_poller;
+    a_sleeping_poller_is_told_that_the_device_has_gone: a_poller_sleeps_through_unbind;
+    two_pollers_are_told_that_the_device_has_gone: two_pollers_sleep_through_unbind;
+    an_entry_of_epoll_may_stay_when_the_device_has_gone: an_epoll_keeps_its_entries_through_unbind;
+    polls_in_flight_are_waited_for_and_told: polling_races_with_unbind;
+    a_polled_file_stays_dead: a_polled_file_outlives_its_device;
     a_failing_attach_takes_everything_down_again: attach_fails_at_its_end;
     schedule_says_what_it_did: schedule_says_what_it_did;
     a_handler_on_a_shared_line_goes_alone: one_of_two_devices_on_a_line_is_unbound;

@@ -4,6 +4,7 @@
 
 use devscope::{
     file::Kiocb,
+    poll::{Events, PollTable},
     tasklet::{Tasklet, TaskletSlot},
     wait::WaitQueue,
     work::{Work, WorkSlot},
@@ -32,8 +33,13 @@ assert_eq_size!(Tasklet<'static>, Option<Tasklet<'static>>, usize);
 assert_eq_size!(Work<'static>, Option<Work<'static>>, usize);
 assert_eq_size!(WaitQueue<'static>, Option<WaitQueue<'static>>, usize);
 
-// One call of `read()` or `write()` is its caller's.
+// One call of `read()`, `write()` or `poll()` is its caller's.
 assert_not_impl_any!(Kiocb<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+assert_not_impl_any!(PollTable<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+
+// What a file is ready for is a set of bits.
+assert_impl_all!(Events: Send, Sync, Copy);
+assert_eq_size!(Events, u32);
 
 /// A handle for longer serves as a handle for less; the other way would be a way out of the scope.
 fn _handles_are_covariant<'short, 'long: 'short>(

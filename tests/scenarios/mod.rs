@@ -13,6 +13,7 @@
 use devscope::{
     file::{File, Kiocb},
     pci::Driver,
+    poll::{Events, PollTable},
     wait::WaitQueue,
     work::Work,
     Scheduled, Scope,
@@ -33,7 +34,13 @@ use kernel::{
 use std::marker::PhantomData;
 
 mod platform;
+mod polling;
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
+pub use polling::{
+    a_polled_file_outlives_its_device, a_poller_sleeps_through_unbind,
+    an_epoll_keeps_its_entries_through_unbind, an_interrupt_wakes_a_poller,
+    polling_races_with_unbind, two_pollers_sleep_through_unbind,
+};
 
 mod regs {
     pub const INTERRUPT_STATUS: usize = 0x24;
@@ -455,6 +462,18 @@ impl<S: WithNode> File for Node<S> {
             1 => Ok(side.canary.load(Relaxed) as isize),
             _ => Err(ENOTTY),
         }
+    }
+
+    /// Readable when there was an interrupt, writable always.
+    fn poll(&self, side: &Side<'_>, table: &mut PollTable<'_>) -> Events {
+        self.own.add(1, Relaxed);
+        table.register_wait(side.arrivals);
+        let mut events = Events::WRITABLE;
+        if side.data.arrived.load(Acquire) {
+            events |= Events::READABLE;
+        }
+        side.canary.add(1, Relaxed);
+        events
     }
 
     fn release(this: Arc<Self>) {

@@ -97,7 +97,8 @@ mutants! {
         in a_reader_sleeps_through_unbind, operations_race_with_unbind;
     mutant_sleepers_are_not_woken: ForgetToWakeSleepers
         is Deadlock
-        in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
+        in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings,
+            a_poller_sleeps_through_unbind;
     mutant_device_nodes_stay_registered: SkipWithdraw
         is FreedWhileActive | UseAfterFree
         in open_races_with_unbind;
@@ -119,6 +120,14 @@ mutants! {
     mutant_gates_and_queues_are_not_closed: SkipClose
         is Deadlock
         in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
+    mutant_queues_are_freed_while_they_may_be_polled: FreePolledQueues
+        is FreedWhileActive | UseAfterFree
+        in a_poller_sleeps_through_unbind, two_pollers_sleep_through_unbind,
+            an_epoll_keeps_its_entries_through_unbind, polling_races_with_unbind,
+            a_polled_file_outlives_its_device;
+    mutant_poll_does_not_look_for_the_end: PollIgnoresTheEnd
+        is Deadlock
+        in a_poller_sleeps_through_unbind, two_pollers_sleep_through_unbind;
 }
 
 /// Without a mutant, this copy of the crate is the crate.

@@ -1,0 +1,99 @@
+// A file does not keep the queue that it is polled with: the queue is the device's.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// A poll after unbind would put its entry on a queue that nobody wakes any more, or that is freed.
+
+use devscope::{
+    file::File,
+    pci::Driver,
+    poll::{Events, PollTable},
+    wait::WaitQueue,
+    Scope,
+};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+    sync::{Arc, SetOnce},
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+struct DemoFile {
+    done: SetOnce<WaitQueue<'static>>,
+}
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let done = scope.wait_queue()?;
+        scope.tasklet(move || {
+            data.bar.write32(1, STATUS);
+            done.wake_all();
+        })?;
+        scope.misc_device::<DemoFile>(c"demo", done)
+    }
+}
+
+#[vtable]
+impl File for DemoFile {
+    type Device<'a> = WaitQueue<'a>;
+
+    fn open(_done: &WaitQueue<'_>) -> Result<Arc<Self>> {
+        let done = SetOnce::new();
+        Ok(Arc::new(DemoFile { done }, GFP_KERNEL)?)
+    }
+
+    fn poll(&self, done: &WaitQueue<'_>, table: &mut PollTable<'_>) -> Events {
+        self.done.populate(*done);
+        if let Some(done) = self.done.as_ref() {
+            table.register_wait(*done);
+        }
+        Events::NONE
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}
