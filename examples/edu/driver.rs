@@ -3,7 +3,8 @@
 //! A driver for QEMU's educational device, `-device edu`.
 //!
 //! The device computes factorials and says by an interrupt when it is done. Programs use it through
-//! `/dev/edu`: write a number, read its factorial. Reading sleeps until there is an answer.
+//! `/dev/edu`: write a number, read its factorial. Reading sleeps until there is an answer, and a
+//! program can poll for it.
 //!
 //! ```text
 //!   write() -> question -> work --- FACTORIAL ---> device
@@ -22,6 +23,7 @@
 use devscope::{
     file::{File, Kiocb},
     pci::Driver,
+    poll::{Events, PollTable},
     tasklet::Tasklet,
     wait::WaitQueue,
     work::Work,
@@ -275,6 +277,15 @@ impl File for EduFile {
             0 => Err(EFAULT),
             len => Ok(len),
         }
+    }
+
+    fn poll(&self, dev: &EduDevice<'_>, table: &mut PollTable<'_>) -> Events {
+        table.register_wait(dev.answers);
+        let mut events = Events::WRITABLE;
+        if self.answer.0.load(Acquire) >= 0 {
+            events |= Events::READABLE;
+        }
+        events
     }
 
     fn ioctl(&self, dev: &EduDevice<'_>, cmd: u32, arg: usize) -> Result<isize> {

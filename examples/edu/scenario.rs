@@ -4,6 +4,7 @@
 
 use super::driver;
 use kernel::{
+    bindings::{POLLERR, POLLHUP, POLLIN, POLLOUT},
     error::{code, Error},
     hosted::{self, edu::Edu, Machine},
 };
@@ -19,7 +20,20 @@ pub fn life_and_death(machine: &Machine, say: fn(String)) {
     assert_eq!(factorial(&file, 10), "3628800");
     say("factorial of 10, read from /dev/edu: 3628800".into());
 
-    let asleep = machine.open("edu").expect("/dev/edu opens again");
+    let polled = machine.open("edu").expect("/dev/edu opens again");
+    assert_eq!(polled.poll_until(POLLIN | POLLOUT, None), Ok(POLLOUT));
+    assert_eq!(polled.write(b"6\n"), Ok(2));
+    assert_eq!(polled.poll_until(POLLIN, None), Ok(POLLIN));
+    assert_eq!(answer(&polled), "720");
+    say("factorial of 6, polled for before it was read: 720".into());
+
+    let epoll = machine.epoll();
+    epoll.add(&polled, POLLIN, 0).expect("epoll takes the file");
+    let poller = machine.spawn("poller", move || {
+        let events = polled.poll_until(POLLIN, None);
+        (polled, events)
+    });
+    let asleep = machine.open("edu").expect("/dev/edu opens once more");
     let reader = machine.spawn("reader", move || asleep.read(&mut [0; 20]));
     let stormy = machine.open("edu").expect("/dev/edu opens a third time");
     let storm = machine.spawn("storm", move || {
@@ -29,10 +43,17 @@ pub fn life_and_death(machine: &Machine, say: fn(String)) {
     });
 
     slot.unbind().expect("the device unbinds");
-    say("unbound, with three files open, a reader asleep, and a storm of interrupts".into());
+    say(
+        "unbound, with four files open, a reader and a poller asleep, and a storm of interrupts"
+            .into(),
+    );
 
     assert_eq!(reader.join(), Err(code::ENODEV));
     say(format!("the reader came back with {}", name(code::ENODEV)));
+    let (polled, events) = poller.join();
+    assert_eq!(events, Ok(POLLHUP | POLLERR));
+    assert_eq!(epoll.wait(), Ok((0, POLLHUP | POLLERR)));
+    say("the poller came back with POLLHUP | POLLERR, and epoll says the same".into());
     let stormy = storm.join();
     assert_eq!(file.read(&mut [0; 20]), Err(code::ENODEV));
     assert_eq!(file.write(b"5\n"), Err(code::ENODEV));
@@ -54,9 +75,12 @@ pub fn life_and_death(machine: &Machine, say: fn(String)) {
     assert_eq!(file.read(&mut [0; 20]), Err(code::ENODEV));
     say("bound again: 5! is 120 in a new file, the old one stays dead".into());
 
-    for file in [file, stormy, again] {
+    assert_eq!(epoll.wait(), Ok((0, POLLHUP | POLLERR)));
+    for file in [file, polled, stormy, again] {
         file.close().expect("close() succeeds");
     }
+    assert_eq!(epoll.try_wait(), None);
+    drop(epoll);
     module.unload().expect("the module unloads");
     assert!(!slot.is_bound());
     say("all files closed, module unloaded".into());
@@ -70,6 +94,11 @@ pub fn life_and_death(machine: &Machine, say: fn(String)) {
 fn factorial(file: &hosted::OpenFile, number: u32) -> String {
     let question = format!("{number}\n");
     assert_eq!(file.write(question.as_bytes()), Ok(question.len()));
+    answer(file)
+}
+
+/// Reads the answer.
+fn answer(file: &hosted::OpenFile) -> String {
     let mut text = [0; 20];
     let len = file.read(&mut text).expect("an answer");
     String::from_utf8_lossy(&text[..len]).trim().to_string()
