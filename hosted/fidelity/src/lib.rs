@@ -150,7 +150,10 @@ fn report(check: &Check, edu: Edu) -> bool {
     match verdict.answer {
         None if expected.is_none() => pr_info!("{name}: ok\n"),
         Some(answer) if verdict.answer == expected => pr_info!("{name}: ok ({answer})\n"),
-        other => pr_info!("{name}: {other:?}, and not {expected:?}\n"),
+        other => {
+            let [seen, wanted] = [other, expected].map(|answer| answer.unwrap_or("ok"));
+            pr_info!("{name}: {seen}, and not {wanted}\n");
+        }
     }
     verdict.answer == expected
 }
