@@ -1,5 +1,6 @@
 //! What the guest's programs ask of the kernel: modules, devices, waiting, leaks, memory.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{c_char, c_int, c_long, c_short, c_uint, c_ulong, c_void, CString};
 use std::fs::{self, File, OpenOptions};
@@ -442,30 +443,73 @@ pub fn leaks() -> Result<String> {
     Ok("kmemleak finds nothing".into())
 }
 
-/// Kernel memory in use, in KiB: slab, pages for stacks, page tables, vmalloc and per-CPU data. What
-/// KASAN keeps back of freed memory, and what caches hold in reserve, is given back first.
-pub fn kernel_memory() -> Result<u64> {
-    write("/proc/sys/vm/drop_caches", "3")?;
-    for cache in fs::read_dir("/sys/kernel/slab")
-        .map_err(|error| format!("/sys/kernel/slab: {error}"))?
-        .flatten()
-    {
-        // Not every cache can be shrunk; the sum says what is left.
-        let _ = fs::write(cache.path().join("shrink"), "1");
+/// Kernel memory in use, in KiB, by what uses it. Without the page tables of programs, and without
+/// kmemleak's own records.
+pub struct Memory(BTreeMap<String, i64>);
+
+impl Memory {
+    /// What KASAN keeps back of freed memory, and what caches hold in reserve, is given back first.
+    pub fn now() -> Result<Self> {
+        write("/proc/sys/vm/drop_caches", "3")?;
+        for cache in fs::read_dir("/sys/kernel/slab")
+            .map_err(|error| format!("/sys/kernel/slab: {error}"))?
+            .flatten()
+        {
+            // Not every cache can be shrunk; the sum says what is left.
+            let _ = fs::write(cache.path().join("shrink"), "1");
+        }
+        sleep(Duration::from_millis(500));
+        let mut uses = caches(&read("/proc/slabinfo")?);
+        let table = read("/proc/meminfo")?;
+        for name in ["KernelStack", "VmallocUsed", "Percpu"] {
+            let value = table
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+                .ok_or_else(|| format!("/proc/meminfo does not say {name}"))?;
+            uses.insert(name.into(), value);
+        }
+        Ok(Self(uses))
     }
-    sleep(Duration::from_millis(500));
-    let table = read("/proc/meminfo")?;
-    let kilobytes = |name: &str| {
-        table
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-            .ok_or_else(|| format!("/proc/meminfo does not say {name}"))
-    };
-    ["Slab", "KernelStack", "PageTables", "VmallocUsed", "Percpu"]
-        .iter()
-        .map(|name| kilobytes(name))
-        .sum()
+
+    pub fn total(&self) -> i64 {
+        self.0.values().sum()
+    }
+
+    /// What has grown most since `before`, in words.
+    pub fn growth_since(&self, before: &Self) -> String {
+        let mut grown: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, now)| (now - before.0.get(name).unwrap_or(&0), name))
+            .filter(|(more, _)| *more != 0)
+            .collect();
+        grown.sort_by_key(|(more, _)| -more.abs());
+        grown.truncate(6);
+        let words: Vec<_> = grown
+            .iter()
+            .map(|(more, name)| format!("{name} {more:+}"))
+            .collect();
+        words.join(", ")
+    }
+}
+
+/// The slab caches of `/proc/slabinfo`, in KiB: the pages that each has.
+fn caches(table: &str) -> BTreeMap<String, i64> {
+    // name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables ... : slabdata
+    // <active_slabs> <num_slabs> <sharedavail>
+    table
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            if words.first() == Some(&"kmemleak_object") {
+                return None;
+            }
+            let pages: i64 = words.get(5)?.parse().ok()?;
+            let slabs: i64 = words.get(14)?.parse().ok()?;
+            Some((words[0].to_owned(), 4 * pages * slabs))
+        })
+        .collect()
 }
 
 /// The lines of `name` in `/proc/interrupts`.
@@ -512,6 +556,14 @@ mod tests {
         assert_eq!(delivered(TABLE, "absent"), 0);
         assert_eq!(delivered("", "edu"), 0);
         assert_eq!(lines(TABLE, "edu").count(), 2);
+    }
+
+    #[test]
+    fn a_slab_cache_is_as_large_as_its_pages() {
+        let table = "slabinfo - version: 2.1\n\
+            # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : ...\n\
+            kmalloc-64          500    510    128   51    2 : tunables    0    0    0 : slabdata     10     10      0\n";
+        assert_eq!(caches(table), BTreeMap::from([("kmalloc-64".into(), 80)]));
     }
 
     #[test]
