@@ -20,11 +20,15 @@ mod module;
 mod mutants;
 mod paths;
 mod progress;
+#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
+mod rustc;
 mod serial;
 mod source;
 mod suite;
 mod test;
 mod tools;
+#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
+mod ui;
 mod vm;
 
 use clap::{Parser, Subcommand};
