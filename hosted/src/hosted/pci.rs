@@ -636,7 +636,7 @@ pub unsafe fn pci_irq_vector(dev: *mut pci_dev, nr: ffi::c_uint) -> ffi::c_int {
 }
 
 #[track_caller]
-pub unsafe fn pci_irq_type(pdev: *const pci_dev) -> ffi::c_uint {
+pub unsafe fn pci_irq_type(pdev: *mut pci_dev) -> ffi::c_uint {
     with(pdev, |state| match state.vectors {
         Vectors::Msi(_) => PCI_IRQ_MSI,
         _ => PCI_IRQ_INTX,
