@@ -10,7 +10,7 @@ pub use crate::{build_assert_macro as build_assert, build_error, const_assert, s
 /// For [`build_error!`].
 #[doc(hidden)]
 #[track_caller]
-pub const fn build_error_fn(message: &str) -> ! {
+pub const fn build_error_fn(message: &'static str) -> ! {
     panic!("{}", message)
 }
 
