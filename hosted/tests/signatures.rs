@@ -26,7 +26,7 @@ use kernel::{
         atomic::{Atomic, Full},
         poll::PollTable,
         rcu, srcu, Arc, ArcBorrow, Completion, CondVar, LockClassKey, Mutex, MutexGuard, Refcount,
-        SetOnce, SpinLockGuard, Srcu,
+        SetOnce, SpinLockGuard, Srcu, UniqueArc,
     },
     task::CurrentTask,
     time::{delay, Delta},
@@ -100,6 +100,9 @@ is_not! { Sync:
 is_not! { Unpin: Mutex<u32>, Opaque<u32>, irq::Registration<'static, Quiet> }
 
 is_not! { Copy: UserSlice }
+
+// They are printed by `fmt!`, whose `Display` is `kernel::fmt`'s.
+is_not! { core::fmt::Display: Arc<u32>, UniqueArc<u32> }
 
 const _: () = {
     is_send::<Mutex<u32>>();

@@ -257,6 +257,8 @@ fn fmt_prints_c_strings_and_errors() {
         &*text(fmt!("{name} {} {:?}", c"x", EBUSY)),
         c"edu\\x01 x EBUSY"
     );
+    let shared = Arc::new(7u8, GFP_KERNEL).unwrap();
+    assert_eq!(&*text(fmt!("{shared} {shared:?}")), c"7 7");
     assert_eq!(&*text(fmt!("{n:#x} {{}} {0}", 1, n = 10 + 5)), c"0xf {} 1");
     assert_eq!(EBUSY.to_ptr::<u8>().addr(), usize::MAX - 15);
     assert_eq!(

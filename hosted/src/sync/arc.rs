@@ -452,11 +452,13 @@ impl<T: ?Sized> BorrowMut<T> for UniqueArc<T> {
     }
 }
 
+// The traits are of `kernel::fmt`, whose `Display` is not `core`'s: so `fmt!` prints an `Arc`, and
+// `core::write!` does not.
 macro_rules! print_as_value {
     ($($pointer:ident: $trait:ident,)*) => {$(
-        impl<T: core::fmt::$trait + ?Sized> core::fmt::$trait for $pointer<T> {
+        impl<T: fmt::$trait + ?Sized> fmt::$trait for $pointer<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                core::fmt::$trait::fmt(&**self, f)
+                fmt::$trait::fmt(&**self, f)
             }
         }
     )*};
