@@ -30,6 +30,10 @@ macro_rules! zeroed_default {
     )*};
 }
 
+/// What the model leaves out of a structure. In Linux there are pointers in it, so that it is neither
+/// [`Send`] nor [`Sync`].
+type Rest = core::marker::PhantomData<*mut ffi::c_void>;
+
 // ---- Integers ----
 
 pub type bool_ = bool;
@@ -62,19 +66,19 @@ pub type atomic_long_t = atomic64_t;
 pub type poll_table = poll_table_struct;
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct atomic_t {
     pub counter: ffi::c_int,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct atomic64_t {
     pub counter: i64,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct refcount_struct {
     pub refs: atomic_t,
 }
@@ -82,14 +86,14 @@ pub struct refcount_struct {
 // ---- Lists, locks, keys ----
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct list_head {
     pub next: *mut list_head,
     pub prev: *mut list_head,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct callback_head {
     pub next: *mut callback_head,
     pub func: rcu_callback_t,
@@ -98,44 +102,49 @@ pub struct callback_head {
 pub type rcu_callback_t = Option<unsafe extern "C" fn(head: *mut callback_head)>;
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct lock_class_key {
-    pub _reserved: [usize; 2],
+    _reserved: [usize; 2],
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct lockdep_map {
-    pub _reserved: usize,
+    _reserved: usize,
+    _rest: Rest,
 }
 
 /// State is the machine's: see `hosted/src/hosted/locks.rs`.
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct spinlock {
-    pub _reserved: u64,
+    _reserved: u64,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct mutex {
-    pub _reserved: u64,
+    _reserved: u64,
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct srcu_struct {
-    pub _reserved: u64,
+    _reserved: u64,
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct swait_queue_head {
-    pub _reserved: u64,
+    _reserved: u64,
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct completion {
     pub done: ffi::c_uint,
     pub wait: swait_queue_head,
@@ -144,7 +153,7 @@ pub struct completion {
 // ---- Interrupts ----
 
 #[repr(transparent)]
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct irqreturn(pub ffi::c_uint);
 pub use self::irqreturn as irqreturn_t;
 
@@ -180,7 +189,7 @@ pub struct tasklet_struct {
 pub type work_func_t = Option<unsafe extern "C" fn(work: *mut work_struct)>;
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct work_struct {
     pub data: atomic_long_t,
     pub entry: list_head,
@@ -188,7 +197,6 @@ pub struct work_struct {
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct workqueue_struct {
     pub(crate) index: usize,
 }
@@ -203,14 +211,14 @@ pub type wait_queue_func_t = Option<
 >;
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct wait_queue_head {
     pub lock: spinlock_t,
     pub head: list_head,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct wait_queue_entry {
     pub flags: ffi::c_uint,
     pub private: *mut ffi::c_void,
@@ -221,13 +229,13 @@ pub struct wait_queue_entry {
 pub type percpu_ref_func_t = Option<unsafe extern "C" fn(arg1: *mut percpu_ref)>;
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct percpu_ref_data {
     pub(crate) _reserved: usize,
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct percpu_ref {
     pub percpu_count_ptr: ffi::c_ulong,
     pub data: *mut percpu_ref_data,
@@ -235,27 +243,27 @@ pub struct percpu_ref {
 
 /// A task. Only its address means something: see [`get_current`].
 #[repr(C)]
-#[derive(Debug)]
 pub struct task_struct {
     pub(crate) index: usize,
+    pub(crate) _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct user_namespace {
     pub(crate) _reserved: usize,
+    _rest: Rest,
 }
 
 // ---- Devices and drivers ----
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub struct kobject {
-    pub _reserved: usize,
+    _reserved: usize,
+    _rest: Rest,
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct bus_type {
     pub name: *const ffi::c_char,
 }
@@ -263,7 +271,7 @@ pub struct bus_type {
 unsafe impl Sync for bus_type {}
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct device {
     pub kobj: kobject,
     pub parent: *mut device,
@@ -272,21 +280,21 @@ pub struct device {
     pub driver: *mut device_driver,
     pub platform_data: *mut ffi::c_void,
     pub driver_data: *mut ffi::c_void,
-    pub of_node: *mut ffi::c_void,
-    pub fwnode: *mut ffi::c_void,
+    pub of_node: *mut device_node,
+    pub fwnode: *mut fwnode_handle,
     pub devt: dev_t,
     pub id: u32_,
     pub release: Option<unsafe extern "C" fn(dev: *mut device)>,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct device_driver__bindgen_ty_1 {
     pub post_unbind_rust: Option<unsafe extern "C" fn(dev: *mut device)>,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct device_driver {
     pub name: *const ffi::c_char,
     pub bus: *const bus_type,
@@ -297,12 +305,12 @@ pub struct device_driver {
     pub acpi_match_table: *const acpi_device_id,
     pub probe: Option<unsafe extern "C" fn(dev: *mut device) -> ffi::c_int>,
     pub remove: Option<unsafe extern "C" fn(dev: *mut device) -> ffi::c_int>,
-    pub p: *mut ffi::c_void,
+    pub p: *mut driver_private,
     pub p_cb: device_driver__bindgen_ty_1,
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct of_device_id {
     pub name: [ffi::c_char; 32],
     pub type_: [ffi::c_char; 32],
@@ -311,7 +319,7 @@ pub struct of_device_id {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct acpi_device_id {
     pub id: [__u8; 16],
     pub driver_data: kernel_ulong_t,
@@ -320,7 +328,7 @@ pub struct acpi_device_id {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct resource {
     pub start: resource_size_t,
     pub end: resource_size_t,
@@ -333,7 +341,7 @@ pub struct resource {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct pci_device_id {
     pub vendor: __u32,
     pub device: __u32,
@@ -346,7 +354,6 @@ pub struct pci_device_id {
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct pci_dev {
     pub devfn: ffi::c_uint,
     pub vendor: ffi::c_ushort,
@@ -364,7 +371,7 @@ pub struct pci_dev {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct pci_driver {
     pub name: *const ffi::c_char,
     pub id_table: *const pci_device_id,
@@ -376,14 +383,13 @@ pub struct pci_driver {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct platform_device_id {
     pub name: [ffi::c_char; 24],
     pub driver_data: kernel_ulong_t,
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct platform_device {
     pub name: *const ffi::c_char,
     pub id: ffi::c_int,
@@ -394,12 +400,8 @@ pub struct platform_device {
     pub id_entry: *const platform_device_id,
 }
 
-pub enum fwnode_handle {}
-pub enum software_node {}
-pub enum property_entry {}
-
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct platform_device_info {
     pub parent: *mut device,
     pub fwnode: *mut fwnode_handle,
@@ -416,7 +418,7 @@ pub struct platform_device_info {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct platform_driver {
     pub probe: Option<unsafe extern "C" fn(arg1: *mut platform_device) -> ffi::c_int>,
     pub remove: Option<unsafe extern "C" fn(arg1: *mut platform_device)>,
@@ -427,17 +429,38 @@ pub struct platform_driver {
     pub driver_managed_dma: bool_,
 }
 
+/// Structures of which only pointers are handed around.
+macro_rules! opaque {
+    ($($name:ident),* $(,)?) => {$(
+        #[repr(C)]
+        pub struct $name {
+            _rest: Rest,
+        }
+    )*};
+}
+
+opaque!(
+    attribute_group,
+    device_node,
+    driver_private,
+    fwnode_handle,
+    property_entry,
+    seq_file,
+    software_node,
+    vm_area_struct,
+);
+
 /// A loadable module. The machine keeps its reference count, by address.
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct module {
     pub name: [ffi::c_char; 56],
+    _rest: Rest,
 }
 
 // ---- Files ----
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct inode {
     pub i_mode: umode_t,
     pub i_rdev: dev_t,
@@ -445,7 +468,6 @@ pub struct inode {
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct file {
     pub f_mode: fmode_t,
     pub f_op: *const file_operations,
@@ -456,7 +478,6 @@ pub struct file {
 }
 
 #[repr(C)]
-#[derive(Debug)]
 pub struct kiocb {
     pub ki_filp: *mut file,
     pub ki_pos: loff_t,
@@ -467,7 +488,6 @@ pub struct kiocb {
 
 /// A user buffer that a read or write walks along.
 #[repr(C)]
-#[derive(Debug)]
 pub struct iov_iter {
     pub iter_type: u8_,
     pub nofault: bool_,
@@ -480,7 +500,7 @@ pub struct iov_iter {
 }
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct poll_table_struct {
     pub _qproc: Option<
         unsafe extern "C" fn(
@@ -492,12 +512,8 @@ pub struct poll_table_struct {
     pub _key: __poll_t,
 }
 
-pub enum vm_area_struct {}
-pub enum seq_file {}
-pub enum attribute_group {}
-
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct file_operations {
     pub owner: *mut module,
     pub fop_flags: fop_flags_t,
@@ -520,13 +536,9 @@ pub struct file_operations {
     pub fasync: Option<unsafe extern "C" fn(ffi::c_int, *mut file, ffi::c_int) -> ffi::c_int>,
     pub show_fdinfo: Option<unsafe extern "C" fn(*mut seq_file, *mut file)>,
 }
-// SAFETY: a table of operations is a constant: nothing in it is written after it was built.
-unsafe impl Sync for file_operations {}
-// SAFETY: as above.
-unsafe impl Send for file_operations {}
 
 #[repr(C)]
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone)]
 pub struct miscdevice {
     pub minor: ffi::c_int,
     pub name: *const ffi::c_char,
@@ -797,8 +809,7 @@ pub use crate::hosted::functions::{
     writew_relaxed,
 };
 pub use crate::hosted::functions::{
-    kfree, kmalloc, krealloc_node_align, kvfree, kvrealloc_node_align, kzalloc, vfree,
-    vrealloc_node_align,
+    kfree, kmalloc, krealloc_node_align, kvfree, kvrealloc_node_align, kzalloc, vrealloc_node_align,
 };
 pub use crate::hosted::functions::{
     pci_alloc_irq_vectors, pci_clear_master, pci_dev_get, pci_dev_id, pci_dev_put,

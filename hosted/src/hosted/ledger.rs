@@ -563,8 +563,3 @@ pub unsafe fn kfree(objp: *const ffi::c_void) {
 pub unsafe fn kvfree(addr: *const ffi::c_void) {
     free(addr);
 }
-
-#[track_caller]
-pub unsafe fn vfree(addr: *const ffi::c_void) {
-    free(addr);
-}

@@ -336,7 +336,10 @@ impl World {
             fake_irq: false,
             prepared: None,
             woken: false,
-            task_struct: Box::into_raw(Box::new(crate::bindings::task_struct { index })),
+            task_struct: Box::into_raw(Box::new(crate::bindings::task_struct {
+                index,
+                _rest: Default::default(),
+            })),
         });
         index
     }

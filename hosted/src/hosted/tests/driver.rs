@@ -5,6 +5,7 @@ use super::super::*;
 use crate::bindings::*;
 use crate::error::code;
 use crate::ffi;
+use crate::module::ModuleStatic;
 use std::mem::offset_of;
 use std::ptr::{addr_of_mut, null_mut};
 
@@ -43,10 +44,12 @@ struct Data {
     references: refcount_t,
 }
 
-static mut MODULE_STRUCT: crate::bindings::module = crate::bindings::module { name: [0; 56] };
+/// Only its address means something.
+static MODULE_STRUCT: ModuleStatic = ModuleStatic::new();
 
-static FOPS: file_operations = file_operations {
-    owner: &raw mut MODULE_STRUCT,
+// Written by nobody: it has to be `mut` because raw pointers in it are not `Sync`.
+static mut FOPS: file_operations = file_operations {
+    owner: MODULE_STRUCT.get(),
     open: Some(open),
     read: Some(read),
     release: Some(release),
@@ -270,7 +273,7 @@ unsafe extern "C" fn init() -> ffi::c_int {
             remove: Some(remove),
             ..Default::default()
         });
-        __pci_register_driver(driver, &raw mut MODULE_STRUCT, c"edu".as_ptr().cast())
+        __pci_register_driver(driver, MODULE_STRUCT.get(), c"edu".as_ptr().cast())
     }
 }
 
@@ -280,7 +283,7 @@ unsafe extern "C" fn exit() {
 }
 
 // SAFETY: `init` and `exit` above are a module's.
-static MODULE: ModuleInfo = unsafe { ModuleInfo::new("edu", &raw mut MODULE_STRUCT, init, exit) };
+static MODULE: ModuleInfo = unsafe { ModuleInfo::new("edu", MODULE_STRUCT.get(), init, exit) };
 
 /// A program asks for a factorial, reads, and the device is unbound meanwhile.
 fn read_and_unbind(m: &Machine) {

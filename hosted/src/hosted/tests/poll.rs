@@ -19,7 +19,8 @@ struct Node {
     head_is_the_files: bool,
 }
 
-static FOPS: file_operations = file_operations {
+// Written by nobody: it has to be `mut` because raw pointers in it are not `Sync`.
+static mut FOPS: file_operations = file_operations {
     owner: null_mut(),
     open: Some(open),
     poll: Some(poll),
