@@ -1,7 +1,7 @@
 //! Signatures, auto traits and variance of the `kernel` crate, as Linux 7.3 has them.
 //!
-//! It passes by compiling. Nothing here is particular to the hosted world, so the same file can be
-//! compiled against Linux's own crate, and has to compile there too.
+//! It passes by compiling. Nothing here is particular to the hosted world: `cargo xtask vm test`
+//! compiles the same file against Linux's own crate.
 
 #![no_std]
 #![allow(dead_code)]
@@ -12,7 +12,7 @@ use kernel::{
     device::{self, Bound, BoundInternal, Core},
     fs::{File, Kiocb, LocalFile},
     interrupt::LocalInterruptDisabled,
-    io::Mmio,
+    io::{IoBackend, IoBase, Mmio},
     ioctl,
     iov::{IovIterDest, IovIterSource},
     irq,
@@ -20,10 +20,11 @@ use kernel::{
     module::this_module,
     pci, platform,
     prelude::*,
+    ptr::KnownSize,
     revocable::{Revocable, RevocableGuard},
     sync::{
         aref::ARef,
-        atomic::{Atomic, Full},
+        atomic::{self, ordering, Atomic, Full, Relaxed},
         poll::PollTable,
         rcu, srcu, Arc, ArcBorrow, Completion, CondVar, LockClassKey, Mutex, MutexGuard, Refcount,
         SetOnce, SpinLockGuard, Srcu, UniqueArc,
@@ -39,6 +40,8 @@ use kernel::{
 const fn is_send<T: ?Sized + Send>() {}
 const fn is_sync<T: ?Sized + Sync>() {}
 const fn is_unpin<T: ?Sized + Unpin>() {}
+
+const fn is_debug<T: ?Sized + core::fmt::Debug>() {}
 
 /// Does not compile if the type has the trait: then two `f` are there to choose from.
 macro_rules! is_not {
@@ -210,6 +213,94 @@ fn signatures<'a>() {
     let _: On<'a, MiscDeviceRegistration<Nothing>, &'a device::Device> =
         MiscDeviceRegistration::device;
     let _: fn(Delta) = delay::fsleep;
+}
+
+/// What is generic over traits that only the kernel can name, for the types that there are.
+macro_rules! atomics {
+    ($($ty:ty),*) => {$(
+        const _: () = {
+            fn signatures<
+                L: ordering::AcquireOrRelaxed,
+                S: ordering::ReleaseOrRelaxed,
+                O: ordering::Ordering,
+            >() {
+                let _: fn(&Atomic<$ty>, L) -> $ty = Atomic::load;
+                let _: fn(&Atomic<$ty>, $ty, S) = Atomic::store;
+                let _: fn(&Atomic<$ty>, $ty, O) -> $ty = Atomic::xchg;
+                let _: fn(&Atomic<$ty>, $ty, $ty, O) -> Result<$ty, $ty> = Atomic::cmpxchg;
+                let _: unsafe fn(*mut $ty, L) -> $ty = atomic::atomic_load;
+                let _: unsafe fn(*mut $ty, $ty, S) = atomic::atomic_store;
+                let _: unsafe fn(*mut $ty, $ty, O) -> $ty = atomic::xchg;
+                let _: unsafe fn(*mut $ty, $ty, $ty, O) -> Result<$ty, $ty> = atomic::cmpxchg;
+            }
+            is_debug::<Atomic<$ty>>();
+        };
+    )*};
+}
+
+atomics!(
+    bool,
+    i8,
+    i16,
+    i32,
+    u32,
+    i64,
+    u64,
+    isize,
+    usize,
+    *mut u8,
+    *const u8
+);
+
+macro_rules! arithmetic {
+    ($($ty:ty),*) => {$(
+        const _: () = {
+            fn signatures<O: ordering::Ordering>() {
+                let _: fn(&Atomic<$ty>, $ty, Relaxed) = Atomic::add;
+                let _: fn(&Atomic<$ty>, $ty, O) -> $ty = Atomic::fetch_add;
+                let _: fn(&Atomic<$ty>, $ty, O) -> $ty = Atomic::fetch_sub;
+            }
+        };
+    )*};
+}
+
+arithmetic!(i32, u32, i64, u64, isize, usize);
+
+/// Registers that are nowhere: what a backend has to have.
+struct Nowhere;
+
+struct NowhereView<T: ?Sized>(*mut T);
+
+impl<T: ?Sized> Copy for NowhereView<T> {}
+
+impl<T: ?Sized> Clone for NowhereView<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<'a, T: ?Sized + KnownSize> IoBase<'a> for NowhereView<T> {
+    type Backend = Nowhere;
+    type Target = T;
+
+    fn as_view(self) -> NowhereView<T> {
+        self
+    }
+}
+
+impl IoBackend for Nowhere {
+    type View<'a, T: ?Sized + KnownSize> = NowhereView<T>;
+
+    fn as_ptr<'a, T: ?Sized + KnownSize>(view: Self::View<'a, T>) -> *mut T {
+        view.0
+    }
+
+    unsafe fn project_view<'a, T: ?Sized + KnownSize, U: ?Sized + KnownSize>(
+        _: Self::View<'a, T>,
+        ptr: *mut U,
+    ) -> Self::View<'a, U> {
+        NowhereView(ptr)
+    }
 }
 
 const _: bindings::miscdevice = MiscDeviceOptions { name: c"none" }.into_raw::<Nothing>();
