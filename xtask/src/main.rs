@@ -18,6 +18,8 @@ mod kernel;
 mod ktap;
 mod module;
 mod mutants;
+#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
+mod parallel;
 mod paths;
 mod progress;
 #[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]

@@ -12,7 +12,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// The name of the driver of one line.
 const PROBE: &str = "probe";
@@ -140,17 +140,7 @@ impl Rustc {
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("cannot start {}", self.program))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let messages = messages(&said).with_context(|| format!("checking {}", file.display()))?;
-        let failed = messages.iter().any(|message| message.level == Level::Error);
-        if output.status.success() == failed {
-            bail!(
-                "rustc ended with {} on {}, and said:\n{said}",
-                output.status,
-                file.display()
-            );
-        }
-        Ok(Checked { messages })
+        Checked::new(&output, file)
     }
 }
 
@@ -206,6 +196,21 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Out of what rustc wrote with `--error-format=json`.
+    pub fn new(output: &Output, file: &Path) -> Result<Self> {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let messages = messages(&said).with_context(|| format!("checking {}", file.display()))?;
+        let failed = messages.iter().any(|message| message.level == Level::Error);
+        if output.status.success() == failed {
+            bail!(
+                "rustc ended with {} on {}, and said:\n{said}",
+                output.status,
+                file.display()
+            );
+        }
+        Ok(Self { messages })
+    }
+
     pub fn errors(&self) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(|m| m.level == Level::Error)
     }

@@ -11,19 +11,16 @@
 //! are not the hosted ones (`driver/kernel_driver`: ten
 //! times there, seven times here).
 
-use crate::paths;
 use crate::progress::Step;
 use crate::rustc::{place, Checked, Rustc};
 use crate::suite::{Case, Verdict};
 use crate::vm::Ready;
+use crate::{parallel, paths};
 use anyhow::{anyhow, bail, Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
-use std::sync::Mutex;
-use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 const PROGRAMS: &str = "ui-tests";
@@ -37,39 +34,18 @@ pub fn run(ready: &Ready, dir: &Path, step: &mut Step) -> Result<Vec<Case>> {
     let areas = areas(&repository.join(PROGRAMS))?;
     let rustc = Rustc::learn(ready, &repository, dir, &[PROGRAMS], step)?;
 
-    let programs: Vec<_> = areas.iter().flat_map(Area::programs).collect();
+    let programs: Vec<Program<'_>> = areas.iter().flat_map(Area::programs).collect();
     let (total, mut done) = (programs.len(), 0);
     let mut outcomes = BTreeMap::<&str, Vec<Outcome>>::new();
-    let waiting = Mutex::new(programs.into_iter());
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..available_parallelism().map_or(1, usize::from) {
-            let (sender, waiting, rustc) = (sender.clone(), &waiting, &rustc);
-            scope.spawn(move || loop {
-                let next = waiting
-                    .lock()
-                    .expect("no thread panics while it takes the next program")
-                    .next();
-                let Some(program) = next else { break };
-                let started = Instant::now();
-                let complaint = program.check(rustc).err();
-                let outcome = Outcome {
-                    area: program.area,
-                    complaint: complaint.map(|error| format!("{error:#}")),
-                    took: started.elapsed(),
-                };
-                if sender.send(outcome).is_err() {
-                    break;
-                }
-            });
-        }
-        drop(sender);
-        for outcome in receiver {
+    parallel::each(
+        programs,
+        |program| program.outcome(&rustc),
+        |outcome| {
             done += 1;
             step.say(format!("{done} of {total} programs"));
             outcomes.entry(outcome.area).or_default().push(outcome);
-        }
-    });
+        },
+    );
     if done != total {
         bail!("devscope bug: {total} programs, and {done} outcomes");
     }
@@ -266,7 +242,17 @@ fn errors_of(stderr: &str, program: &str) -> Result<BTreeSet<Error>> {
     Ok(errors)
 }
 
-impl Program<'_> {
+impl<'a> Program<'a> {
+    fn outcome(self, rustc: &Rustc) -> Outcome<'a> {
+        let started = Instant::now();
+        let complaint = self.check(rustc).err();
+        Outcome {
+            area: self.area,
+            complaint: complaint.map(|error| format!("{error:#}")),
+            took: started.elapsed(),
+        }
+    }
+
     fn path(&self) -> String {
         match self.errors {
             Some(_) => program_path(self.area, self.mistake),
