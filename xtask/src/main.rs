@@ -20,6 +20,8 @@ mod module;
 mod mutants;
 #[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
 mod parallel;
+#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
+mod parity;
 mod paths;
 mod progress;
 #[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]

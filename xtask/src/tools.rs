@@ -18,7 +18,7 @@ use std::process::Command;
 /// Linux 7.3 asks for LLVM 17.0.1 or later.
 const LLVM: &str = "19";
 const LLVM_BIN: &str = "/usr/lib/llvm-19/bin";
-const LLVM_LIB: &str = "/usr/lib/llvm-19/lib";
+pub const LLVM_LIB: &str = "/usr/lib/llvm-19/lib";
 /// Linux 7.3 asks for bindgen 0.71.1 or later.
 const BINDGEN: &str = "0.72.1";
 /// The oldest Rust that Linux 7.3 builds with.
@@ -161,14 +161,8 @@ impl Tools {
             .with("bindgen", BINDGEN)
     }
 
-    /// `make` for the kernel built in `build`, which `source` is the source of.
-    pub fn kernel_make(
-        &self,
-        source: &Path,
-        build: &Path,
-        rust_lib: Option<&Path>,
-        log: &Path,
-    ) -> Result<Logged> {
+    /// `PATH` with the programs that the kernel is built with in front.
+    pub fn path(&self) -> OsString {
         let mut path = OsString::from(LLVM_BIN);
         for dir in [
             self.bindgen.join("bin").into_os_string(),
@@ -177,8 +171,19 @@ impl Tools {
             path.push(":");
             path.push(dir);
         }
+        path
+    }
+
+    /// `make` for the kernel built in `build`, which `source` is the source of.
+    pub fn kernel_make(
+        &self,
+        source: &Path,
+        build: &Path,
+        rust_lib: Option<&Path>,
+        log: &Path,
+    ) -> Result<Logged> {
         let mut make = Logged::new("make", log)
-            .env("PATH", path)
+            .env("PATH", self.path())
             .env("LIBCLANG_PATH", LLVM_LIB)
             .arg("-C")
             .arg(source)
