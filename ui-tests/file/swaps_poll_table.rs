@@ -17,15 +17,15 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
-use std::cell::RefCell;
 
 /// A register.
 const STATUS: usize = 0x24;
 
 struct DemoFile;
 
-std::thread_local! {
-    static KEPT: RefCell<Option<PollTable<'static>>> = const { RefCell::new(None) };
+/// For the next call, in whatever place a driver has found for it.
+fn keep(kept: &mut PollTable<'static>, table: &mut PollTable<'_>) {
+    core::mem::swap(kept, table);
 }
 
 #[pin_data]
@@ -82,11 +82,6 @@ impl File for DemoFile {
     }
 
     fn poll(&self, done: &WaitQueue<'_>, table: &mut PollTable<'_>) -> Events {
-        KEPT.with_borrow_mut(|kept| {
-            if let Some(kept) = kept {
-                std::mem::swap(kept, table);
-            }
-        });
         table.register_wait(*done);
         Events::NONE
     }
