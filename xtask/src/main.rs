@@ -18,20 +18,16 @@ mod kernel;
 mod ktap;
 mod module;
 mod mutants;
-#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
 mod parallel;
-#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
 mod parity;
 mod paths;
 mod progress;
-#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
 mod rustc;
 mod serial;
 mod source;
 mod suite;
 mod test;
 mod tools;
-#[allow(dead_code, reason = "a suite of `vm test`, which is to call it")]
 mod ui;
 mod vm;
 

@@ -312,7 +312,11 @@ fn differences(table: &Table) -> Case {
     let names: usize = DELIBERATE.iter().map(|group| group.names.len()).sum();
     let verdict = match idle.is_empty() {
         true => Verdict::Good(format!(
-            "{names} names differ on purpose, each with a reason"
+            "{names} names differ on purpose{}",
+            DELIBERATE
+                .iter()
+                .map(|group| format!("\n{} of them: {}", group.names.len(), group.why))
+                .collect::<String>()
         )),
         false => Verdict::Bad(format!(
             "no difference (any more), and in the table of those: {}",

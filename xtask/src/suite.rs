@@ -108,7 +108,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
                 continue;
             }
             let (verdict, words) = match &case.verdict {
-                Verdict::Good(words) => ("", words.as_str()),
+                Verdict::Good(words) => ("", first_line(words)),
                 Verdict::Bad(words) => ("RED", first_line(words)),
             };
             table.add_row([

@@ -4,10 +4,11 @@ use crate::boot::{Accelerator, End, Go, Machine, SILENCE};
 use crate::judge::{Expects, GuestCase, Judge, Judged};
 use crate::progress::{clock, Step};
 use crate::suite::{Case, Outcome, Verdict};
-use crate::{ktap, serial};
+use crate::vm::Ready;
+use crate::{ktap, parity, serial, ui};
 use anyhow::Result;
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[allow(
@@ -20,6 +21,10 @@ mod guest_fidelity;
 /// A suite. The words after each are what `cargo xtask vm test --help` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
+    /// Every program of `ui-tests/`, compiled against Linux's own `kernel` crate
+    Ui,
+    /// Every public name of the hosted crate, held against Linux's
+    Parity,
     /// The articles' two cases in C: the kernel must report the defects, and nothing for the cures
     SeedC,
     /// The same two cases with devscope
@@ -98,6 +103,8 @@ const KUNIT: &[GuestCase] = &[case("kunit", "devscope", Silence)];
 impl Suite {
     pub fn name(self) -> &'static str {
         match self {
+            Self::Ui => "ui",
+            Self::Parity => "parity",
             Self::SeedC => "seed-c",
             Self::SeedRust => "seed-rust",
             Self::Storm => "storm",
@@ -107,8 +114,10 @@ impl Suite {
         }
     }
 
+    /// What the guest's program runs of it.
     pub fn cases(self) -> Vec<GuestCase> {
         match self {
+            Self::Ui | Self::Parity => Vec::new(),
             Self::SeedC => SEED_C.to_vec(),
             Self::SeedRust => SEED_RUST.to_vec(),
             Self::Storm => STORM.to_vec(),
@@ -207,10 +216,36 @@ impl Lab {
     }
 }
 
-/// What was found, suite by suite, in the order in which they were asked for.
+/// The suites that need no machine, only the kernel that was built.
+pub fn compiled(suites: &[Suite], ready: &Ready, dir: &Path) -> Vec<Outcome> {
+    let run = |suite: &Suite| {
+        let name = suite.name();
+        let run = match suite {
+            Suite::Ui => ui::run,
+            Suite::Parity => parity::run,
+            _ => return None,
+        };
+        let started = Instant::now();
+        let mut step = Step::start(name);
+        let cases = run(ready, &dir.join(name), &mut step).map_err(|why| format!("{why:#}"));
+        let outcome = Outcome {
+            suite: name,
+            took: started.elapsed(),
+            cases,
+        };
+        if outcome.is_good() {
+            step.done("");
+        }
+        Some(outcome)
+    };
+    suites.iter().filter_map(run).collect()
+}
+
+/// What the machines found, suite by suite.
 pub fn outcomes(suites: &[Suite], mut judged: Vec<Judged>) -> Vec<Outcome> {
     suites
         .iter()
+        .filter(|suite| !suite.cases().is_empty())
         .map(|suite| {
             let mine = judged.extract_if(.., |judged| judged.case.suite == suite.name());
             let cases: Vec<_> = mine
