@@ -5,6 +5,8 @@
 //! it went. Here is the program that asks for all of them, and does what only a program can: the
 //! checks of `hosted/fidelity/tests/programs.rs`, by the same names.
 
+use super::reports::{Then, REPORTS};
+use super::sys::{self, log, Module, Result, EAGAIN, EBUSY, ENODEV, PATIENCE};
 use std::ffi::{c_int, c_long, c_uint, c_ulong, CString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,134 +16,13 @@ use std::path::Path;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-type Result<T = ()> = std::result::Result<T, String>;
-
-/// A mistake, and what Linux says to it.
-pub struct Report {
-    /// The check in `fidelity.ko` that makes the mistake.
-    pub name: &'static str,
-    /// What is in one of the lines that follow in the kernel's log.
-    #[allow(
-        dead_code,
-        reason = "the host reads it: here it would end up in the log by itself"
-    )]
-    pub expect: &'static str,
-    /// What comes of it.
-    pub then: Then,
-}
-
-/// What is left of the machine after a mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// All of it.
-    GoesOn,
-    /// All but lockdep, which reports once for each boot.
-    LosesLockdep,
-    /// A machine that may do anything from now on, since memory is not what it should be.
-    IsSpoilt,
-    /// A machine without the program that made the mistake: it was killed.
-    Dies,
-    /// A machine with a program that never comes back, and that has to be ended from outside.
-    Hangs,
-}
-
-/// In this order as many as possible are made in one boot.
-pub const REPORTS: &[Report] = &[
-    report(
-        "sleeping_in_a_handler",
-        "BUG: sleeping function called from invalid context",
-        Then::GoesOn,
-    ),
-    report(
-        "taking_a_mutex_under_a_spinlock",
-        "BUG: sleeping function called from invalid context",
-        Then::GoesOn,
-    ),
-    report(
-        "sleeping_in_an_rcu_section",
-        "BUG: sleeping function called from invalid context",
-        Then::GoesOn,
-    ),
-    report(
-        "waiting_for_a_work_item_without_a_function",
-        "WARNING: kernel/workqueue.c",
-        Then::GoesOn,
-    ),
-    report(
-        "enabling_a_line_too_often",
-        "Unbalanced enable for IRQ",
-        Then::GoesOn,
-    ),
-    report(
-        "freeing_a_work_item_that_is_pending",
-        "ODEBUG: free active",
-        Then::GoesOn,
-    ),
-    report(
-        "taking_two_locks_in_both_orders",
-        "possible circular locking dependency detected",
-        Then::LosesLockdep,
-    ),
-    report(
-        "freeing_a_tasklet_that_is_scheduled",
-        "BUG: KASAN: slab-use-after-free in",
-        Then::IsSpoilt,
-    ),
-    report(
-        "a_spinlock_shared_with_a_handler_that_is_taken_with_interrupts_on",
-        "inconsistent lock state",
-        Then::LosesLockdep,
-    ),
-    report(
-        "freeing_the_cookie_of_a_handler",
-        "BUG: KASAN: slab-use-after-free in",
-        Then::IsSpoilt,
-    ),
-    report(
-        "unlocking_a_mutex_that_nobody_holds",
-        "bad unlock balance detected",
-        Then::LosesLockdep,
-    ),
-    report(
-        "a_line_that_nobody_cares_about",
-        ": nobody cared",
-        Then::GoesOn,
-    ),
-    report(
-        "reading_a_register_after_unmapping",
-        "BUG: unable to handle page fault",
-        Then::Dies,
-    ),
-    report(
-        "freeing_a_misc_device_that_is_registered",
-        "BUG: KASAN: slab-use-after-free in",
-        Then::IsSpoilt,
-    ),
-    report(
-        "killing_a_disabled_tasklet_that_is_scheduled",
-        "INFO: task",
-        Then::Hangs,
-    ),
-];
-
-const fn report(name: &'static str, expect: &'static str, then: Then) -> Report {
-    Report { name, expect, then }
-}
-
 const SYS_MKNOD: c_long = 133;
-const SYS_DELETE_MODULE: c_long = 176;
-const SYS_FINIT_MODULE: c_long = 313;
-const O_NONBLOCK: c_long = 0o4000;
 const S_IFCHR: c_uint = 0o020000;
 const SIGUSR1: c_int = 10;
 
 const ENOENT: i32 = 2;
-const EAGAIN: i32 = 11;
 const EFAULT: i32 = 14;
-const EBUSY: i32 = 16;
-const ENODEV: i32 = 19;
 
-const MODULE: &str = "/lib/fidelity.ko";
 const CONTROL: &str = "/dev/fidelity";
 const NODE: &str = "/dev/fidelity-node";
 const DEVICES: &str = "/sys/bus/pci/devices";
@@ -174,7 +55,7 @@ extern "C" fn handled(_signal: c_int) {}
 /// Runs every check, and returns how many there are. The error names those that failed.
 pub fn run() -> Result<u32> {
     let mut tally = Tally::default();
-    load()?;
+    module().load("")?;
     let control = Control::open()?;
     for name in control.names()? {
         let done = control.ask(&name).map_err(|error| error.to_string());
@@ -194,15 +75,8 @@ pub fn run() -> Result<u32> {
         }
         tally.note(name, done);
     }
-    unload().map_err(|error| format!("fidelity.ko does not unload: {error}"))?;
+    module().unload()?;
     tally.finish()
-}
-
-/// Whether a mistake is only noticed by lockdep.
-pub fn is_for_lockdep(name: &str) -> bool {
-    REPORTS
-        .iter()
-        .any(|report| report.name == name && report.then == Then::LosesLockdep)
 }
 
 /// Makes one of the mistakes of [`REPORTS`]. The report is the host's to look for. An error if the
@@ -210,11 +84,11 @@ pub fn is_for_lockdep(name: &str) -> bool {
 pub fn make_mistake(name: &str) -> Result {
     let report = REPORTS.iter().find(|report| report.name == name);
     let report = report.ok_or_else(|| format!("there is no mistake called {name}"))?;
-    load()?;
+    module().load("")?;
     let control = Control::open()?;
     if report.then == Then::Hangs {
         // Half a minute otherwise.
-        fs::write(HUNG_TASK, "5").map_err(|error| format!("{HUNG_TASK}: {error}"))?;
+        sys::write(HUNG_TASK, "5")?;
     }
     control
         .ask(name)
@@ -224,7 +98,7 @@ pub fn make_mistake(name: &str) -> Result {
     match report.then {
         Then::GoesOn | Then::LosesLockdep => {
             drop(control);
-            unload().map_err(|error| format!("fidelity.ko does not unload: {error}"))
+            module().unload()
         }
         Then::IsSpoilt | Then::Dies | Then::Hangs => {
             sleep(Duration::from_secs(2));
@@ -373,23 +247,23 @@ fn a_module_in_use_is_not_unloaded_and_says_eagain() -> Result {
     let control = Control::open()?;
     control.order(order::REGISTER, 0)?;
     let file = open(NODE)?;
-    let refused = |when| expect(when, unload().map(|()| 0), Err(EAGAIN));
+    let refused = |when| expect(when, module().try_unload().map(|()| 0), Err(EAGAIN));
     refused("with two files open")?;
     control.order(order::DEREGISTER, 0)?;
     drop(control);
     refused("with one open, of a node that is gone")?;
-    sysfs(&format!("{DRIVER}/unbind"), &device)?;
+    sys::write(format!("{DRIVER}/unbind"), &device)?;
     refused("and without a device")?;
     drop(file);
-    unload().map_err(|error| format!("with nothing open: {error}"))?;
-    load()
+    module().unload()?;
+    module().load("")
 }
 
 fn unbind_takes_the_node_away_and_bind_brings_it_back() -> Result {
     let device = device()?;
     let (bind, unbind) = (format!("{DRIVER}/bind"), format!("{DRIVER}/unbind"));
     drop(Control::open()?);
-    sysfs(&unbind, &device)?;
+    sys::write(&unbind, &device)?;
     expect(
         "open() when unbound",
         File::open(CONTROL).map(|_| 0),
@@ -400,7 +274,7 @@ fn unbind_takes_the_node_away_and_bind_brings_it_back() -> Result {
         fs::write(&unbind, &device).map(|()| 0),
         Err(ENODEV),
     )?;
-    sysfs(&bind, &device)?;
+    sys::write(&bind, &device)?;
     drop(Control::open()?);
     expect(
         "binding again",
@@ -417,14 +291,14 @@ fn a_file_lives_on_when_the_device_is_removed() -> Result {
     let before = control.order(order::RELEASES, 0)?;
     let file = open(NODE)?;
     drop(control);
-    sysfs(&format!("{DEVICES}/{device}/remove"), "1")?;
+    sys::write(format!("{DEVICES}/{device}/remove"), "1")?;
     expect(
         "open() without a device",
         File::open(CONTROL).map(|_| 0),
         Err(ENOENT),
     )?;
     expect("read() without a device", read_one(&file), Ok(1))?;
-    sysfs("/sys/bus/pci/rescan", "1")?;
+    sys::write("/sys/bus/pci/rescan", "1")?;
     let control = Control::open()?;
     control.order(order::DEREGISTER, 0)?;
     drop(file);
@@ -526,20 +400,9 @@ fn read_one(mut file: &File) -> io::Result<i32> {
     file.read(&mut [0]).map(|len| len as i32)
 }
 
-/// One line into the kernel's log, in the module's manner.
+/// A line in the module's manner.
 fn say(line: &str) {
-    let line = format!("fidelity: {line}\n");
-    let said = OpenOptions::new()
-        .write(true)
-        .open("/dev/kmsg")
-        .and_then(|mut log| log.write_all(line.as_bytes()));
-    if said.is_err() {
-        print!("{line}");
-    }
-}
-
-fn sysfs(file: &str, text: &str) -> Result {
-    fs::write(file, text).map_err(|error| format!("{file}: {error}"))
+    log(&format!("fidelity: {line}"));
 }
 
 /// The device that the module is bound to, as in `0000:00:03.0`.
@@ -552,40 +415,15 @@ fn device() -> Result<String> {
         .ok_or_else(|| "fidelity.ko is not bound to a device".to_owned())
 }
 
-fn load() -> Result {
-    let module = File::open(MODULE).map_err(|error| format!("{MODULE}: {error}"))?;
-    // SAFETY: finit_module() takes a descriptor, which is open, a string, which ends with a NUL, and
-    // flags.
-    match unsafe { syscall(SYS_FINIT_MODULE, module.as_raw_fd(), c"".as_ptr(), 0) } {
-        0 => Ok(()),
-        _ => Err(format!(
-            "fidelity.ko does not load: {}",
-            io::Error::last_os_error()
-        )),
-    }
+fn module() -> Module {
+    Module("fidelity".into())
 }
-
-fn unload() -> io::Result<()> {
-    // SAFETY: delete_module() takes a string, which ends with a NUL, and flags.
-    match unsafe { syscall(SYS_DELETE_MODULE, c"fidelity".as_ptr(), O_NONBLOCK) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// How long anything may take that should happen soon.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for a node: devtmpfs may take a moment to show it.
 fn wait_for(node: &str) -> Result {
-    let begun = Instant::now();
-    while !Path::new(node).exists() {
-        if begun.elapsed() > PATIENCE {
-            return Err(format!("{node} does not come"));
-        }
-        sleep(Duration::from_millis(5));
-    }
-    Ok(())
+    sys::wait_for(&format!("{node} to be there"), || {
+        Ok(Path::new(node).exists().then_some(()))
+    })
 }
 
 fn open(node: &str) -> Result<File> {

@@ -11,6 +11,7 @@
 
 mod fail_nth;
 mod fidelity;
+mod reports;
 mod seeds;
 mod storm;
 mod sys;
@@ -84,7 +85,7 @@ fn wants_fresh_machine(case: &str) -> bool {
             .lines()
             .any(|line| line.trim().starts_with("debug_locks:") && line.trim().ends_with(" 0"))
     };
-    fidelity::is_for_lockdep(mistake) && sys::read("/proc/lockdep_stats").is_ok_and(is_off)
+    reports::is_for_lockdep(mistake) && sys::read("/proc/lockdep_stats").is_ok_and(is_off)
 }
 
 /// Loading the module runs the tests; their results are in the kernel's log.

@@ -68,14 +68,19 @@ extern "C" {
 
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// One line into the kernel's log, where nothing can get in between.
+/// What this program has to say, for whoever reads the kernel's log.
 pub fn say(line: &str) {
+    log(&format!("guest: {line}"));
+}
+
+/// One line into the kernel's log, where nothing can get in between.
+pub fn log(line: &str) {
     let said = OpenOptions::new()
         .write(true)
         .open("/dev/kmsg")
-        .and_then(|mut log| log.write_all(format!("guest: {line}\n").as_bytes()));
+        .and_then(|mut log| log.write_all(format!("{line}\n").as_bytes()));
     if said.is_err() {
-        println!("guest: {line}");
+        println!("{line}");
     }
 }
 

@@ -11,12 +11,9 @@ use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-#[allow(
-    dead_code,
-    reason = "the guest's program; here for its table of reports"
-)]
-#[path = "../../linux/guest/fidelity.rs"]
-mod guest_fidelity;
+#[allow(dead_code, reason = "the guest's program asks for more of it")]
+#[path = "../../linux/guest/reports.rs"]
+mod reports;
 
 /// A suite. The words after each are what `cargo xtask vm test --help` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,7 +84,7 @@ const FAIL_NTH: &[GuestCase] = &[
 
 /// All checks in one case, and one case for each mistake that Linux has to report.
 fn fidelity() -> Vec<GuestCase> {
-    let mistakes = guest_fidelity::REPORTS.iter().map(|report| GuestCase {
+    let mistakes = reports::REPORTS.iter().map(|report| GuestCase {
         suite: "fidelity",
         name: report.name,
         expects: Report(std::slice::from_ref(&report.expect), ""),

@@ -11,6 +11,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 )]
 #[path = "../../../linux/guest/fidelity.rs"]
 mod guest;
+#[allow(dead_code, reason = "what that is built on")]
+#[path = "../../../linux/guest/reports.rs"]
+mod reports;
+#[allow(dead_code, reason = "as above")]
+#[path = "../../../linux/guest/sys.rs"]
+mod sys;
 
 const DOCUMENT: &str = "hosted/FIDELITY.md";
 

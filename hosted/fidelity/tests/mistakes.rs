@@ -2,7 +2,7 @@
 
 //! Every mistake, on the model: which of them it reports, and as what.
 //!
-//! What Linux says to each is in `linux/guest/fidelity.rs`.
+//! What Linux says to each is in `linux/guest/reports.rs`.
 
 use fidelity::{bound, MISTAKES};
 use kernel::hosted::{edu::Edu, Explore, Kind, Machine};
@@ -11,8 +11,8 @@ use kernel::hosted::{edu::Edu, Explore, Kind, Machine};
     dead_code,
     reason = "the guest's program; here for its table of reports"
 )]
-#[path = "../../../linux/guest/fidelity.rs"]
-mod guest;
+#[path = "../../../linux/guest/reports.rs"]
+mod reports;
 
 /// What the model says.
 enum Says {
@@ -108,7 +108,7 @@ fn every_mistake_has_what_the_model_says_and_what_linux_says() {
     let model: Vec<&str> = MODEL.iter().map(|(name, _)| *name).collect();
     assert_eq!(model, names);
     // In the order in which the machine bears them.
-    let mut linux: Vec<&str> = guest::REPORTS.iter().map(|report| report.name).collect();
+    let mut linux: Vec<&str> = reports::REPORTS.iter().map(|report| report.name).collect();
     let mut names = names;
     linux.sort_unstable();
     names.sort_unstable();
