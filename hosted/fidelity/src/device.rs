@@ -162,8 +162,8 @@ unsafe extern "C" fn write(
     // SAFETY: `open` has put it there, and the program keeps the device bound.
     let edu = unsafe { (*(*file).private_data.cast::<Bound>()).edu };
     match report(check, edu) {
-        true => len as isize,
-        false => EIO.to_errno() as isize,
+        Ok(()) => len as isize,
+        Err(error) => error.to_errno() as isize,
     }
 }
 

@@ -120,9 +120,12 @@ impl Verdict {
 /// How often Linux is given a chance to bring a check's case.
 const ROUNDS: c_int = 60;
 
-/// Runs a check until its case has come up, and says in the kernel's log how it went. Returns whether
-/// that is as it should be on Linux: on the model tests run the checks themselves.
-fn report(check: &Check, edu: Edu) -> bool {
+/// Runs a check until its case has come up, and says in the kernel's log how it went. On Linux, that is:
+/// on the model tests run the checks themselves.
+///
+/// Errors: `EIO` if that is not as it should be; `EAGAIN` if the case has not come up. A program may
+/// ask once more then: a signal, for one, is pending until it has returned to the program.
+fn report(check: &Check, edu: Edu) -> Result {
     let mut verdict = Verdict::default();
     for round in 0..ROUNDS {
         // On one CPU after the other: the interrupt should find this task on another than its own.
@@ -140,11 +143,11 @@ fn report(check: &Check, edu: Edu) -> bool {
     let name = check.name;
     if let Some(Saw { what, value }) = verdict.wrong {
         pr_info!("{name}: {what} ({value})\n");
-        return false;
+        return Err(EIO);
     }
     if !verdict.happened {
         pr_info!("{name}: held, but the case did not come up\n");
-        return false;
+        return Err(EAGAIN);
     }
     let expected = check.answers.map(|answers| answers.linux);
     match verdict.answer {
@@ -155,7 +158,11 @@ fn report(check: &Check, edu: Edu) -> bool {
             pr_info!("{name}: {seen}, and not {wanted}\n");
         }
     }
-    verdict.answer == expected
+    if verdict.answer == expected {
+        Ok(())
+    } else {
+        Err(EIO)
+    }
 }
 
 /// Memory of zeroes for a check's state; `give_back` returns it.
