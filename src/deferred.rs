@@ -20,7 +20,7 @@ use core::{
 use kernel::prelude::*;
 
 /// The callback of a C structure.
-pub(crate) type Callback<C> = unsafe extern "C" fn(*mut <C as Core>::Raw);
+pub(crate) type Callback<C> = unsafe extern "C" fn(*mut <C as Core>::Raw) -> <C as Core>::Returned;
 
 /// A C structure that calls back later, with what handles need beside it.
 ///
@@ -35,7 +35,16 @@ pub(crate) unsafe trait Core: Sync + Sized {
     /// The C structure.
     type Raw;
 
-    /// Where it stands.
+    /// What it is made with: a queue, a clock.
+    type Setup;
+
+    /// What a body answers.
+    type Answer;
+
+    /// What the callback returns to C.
+    type Returned;
+
+    /// Where the C structure stands.
     const OFFSET: usize;
 
     /// With a callback, live at once; or without one yet.
@@ -44,7 +53,10 @@ pub(crate) unsafe trait Core: Sync + Sized {
     ///
     /// `callback` may be called with the C structure of the core that is made, from the end of the
     /// initialisation of its member until the end of `Step::Redrain`.
-    unsafe fn new(callback: Option<Callback<Self>>) -> impl PinInit<Self, Error>;
+    unsafe fn new(
+        setup: Self::Setup,
+        callback: Option<Callback<Self>>,
+    ) -> impl PinInit<Self, Error>;
 
     /// Gives a core that was made without a callback one, and makes it live.
     ///
@@ -54,6 +66,9 @@ pub(crate) unsafe trait Core: Sync + Sized {
     /// - `callback` may be called until the end of `Step::Redrain`.
     /// - Called at most once, before `Step::Kill`.
     unsafe fn define(this: NonNull<Self>, callback: Callback<Self>);
+
+    /// Calls the body on behalf of the callback, or not, and makes of its answer what C expects.
+    fn call(&self, body: impl FnOnce() -> Self::Answer) -> Self::Returned;
 
     /// Takes a step of teardown.
     fn step(&self, step: Step);
@@ -68,22 +83,24 @@ pub(crate) struct Owned<C, F> {
     core: C,
 }
 
-impl<C: Core, F: Fn()> Owned<C, F> {
+impl<C: Core, F: Fn() -> C::Answer> Owned<C, F> {
     /// # Safety
     ///
     /// `raw` is that of a live `Owned<C, F>` whose body has not been dropped.
-    unsafe extern "C" fn run(raw: *mut C::Raw) {
+    unsafe extern "C" fn run(raw: *mut C::Raw) -> C::Returned {
         // SAFETY: The C structure was initialised where it stands in an `Owned<C, F>` (requirements
         // of `Core`), whose body is dropped only after `Redrain`, when it calls back no more.
         unsafe {
-            let owned = raw.byte_sub(offset_of!(Self, core) + C::OFFSET);
-            ((*owned.cast::<Self>()).body.get())()
+            let owned = raw
+                .byte_sub(offset_of!(Self, core) + C::OFFSET)
+                .cast::<Self>();
+            (*owned).core.call((*owned).body.get())
         }
     }
 }
 
 // SAFETY: The C structure calls back no more after `Redrain`: requirement of `Core`.
-unsafe impl<C: Core, F: Fn() + Sync> Member for Owned<C, F> {
+unsafe impl<C: Core, F: Fn() -> C::Answer + Sync> Member for Owned<C, F> {
     unsafe fn step(this: NonNull<Self>, step: Step) {
         // SAFETY: `this` is a member of a scope; only shared references to it are made.
         unsafe { this.as_ref() }.core.step(step);
@@ -107,12 +124,14 @@ impl<C: Core> Declared<C> {
     /// # Safety
     ///
     /// `raw` is that of a live `Declared<C>` whose `body` points to a `Body<F>` not yet dropped.
-    unsafe extern "C" fn run<F: Fn()>(raw: *mut C::Raw) {
+    unsafe extern "C" fn run<F: Fn() -> C::Answer>(raw: *mut C::Raw) -> C::Returned {
         // SAFETY: As in `Owned::run`; `body` was set by `Slot::define`, for this very `F`.
         unsafe {
-            let declared = raw.byte_sub(offset_of!(Self, core) + C::OFFSET);
-            let body = (*declared.cast::<Self>()).body.get();
-            ((*body.cast::<Body<F>>()).get())()
+            let declared = raw
+                .byte_sub(offset_of!(Self, core) + C::OFFSET)
+                .cast::<Self>();
+            let body = (*declared).body.get().cast::<Body<F>>();
+            (*declared).core.call((*body).get())
         }
     }
 }
@@ -132,7 +151,7 @@ struct Given<F>(Body<F>);
 
 // SAFETY: Nothing but the `Declared` member calls the body. That is a member of the same scope, and
 // calls back no more after `Redrain`.
-unsafe impl<F: Fn() + Sync> Member for Given<F> {
+unsafe impl<F: Sync> Member for Given<F> {
     unsafe fn step(_: NonNull<Self>, _: Step) {}
 
     unsafe fn drop_body(&self) {
@@ -148,7 +167,7 @@ impl<'a, C: Core + 'a> Slot<'a, C> {
     /// Gives the body. Errors: `ENOMEM`; there is then no body, for good.
     pub(crate) fn define<F>(self, scope: &mut Scope<'a>, body: F) -> Result
     where
-        F: Fn() + Send + Sync + 'a,
+        F: Fn() -> C::Answer + Send + Sync + 'a,
     {
         let given = scope.join(Ok::<_, Error>(Given(Body::new(body))))?;
         let declared = self.0.as_ptr();
@@ -170,24 +189,27 @@ impl<'a, C: Core + 'a> Slot<'a, C> {
 
 impl<'a> Scope<'a> {
     /// A member with its body beside it. Errors: `ENOMEM`.
-    pub(crate) fn defer<C: Core + 'a, F>(&mut self, body: F) -> Result<&'a C>
+    pub(crate) fn defer<C: Core + 'a, F>(&mut self, setup: C::Setup, body: F) -> Result<&'a C>
     where
-        F: Fn() + Send + Sync + 'a,
+        F: Fn() -> C::Answer + Send + Sync + 'a,
     {
         let owned = self.join(try_pin_init!(Owned {
             body: Body::new(body),
             // SAFETY: The core stands in an `Owned<C, F>`, whose body is dropped after `Redrain`.
-            core <- unsafe { C::new(Some(Owned::<C, F>::run)) },
+            core <- unsafe { C::new(setup, Some(Owned::<C, F>::run)) },
         }))?;
         Ok(&owned.core)
     }
 
     /// A member without a body, and the place for it. Errors: `ENOMEM`.
-    pub(crate) fn declare<C: Core + 'a>(&mut self) -> Result<(&'a C, Slot<'a, C>)> {
+    pub(crate) fn declare<C: Core + 'a>(
+        &mut self,
+        setup: C::Setup,
+    ) -> Result<(&'a C, Slot<'a, C>)> {
         let declared = self.join_raw(try_pin_init!(Declared {
             body: Cell::new(ptr::null()),
             // SAFETY: There is no callback.
-            core <- unsafe { C::new(None) },
+            core <- unsafe { C::new(setup, None) },
         }))?;
         // SAFETY: The member lives as long as the scope, as in `Scope::join`.
         let member: &'a Declared<C> = unsafe { &*declared.as_ptr() };

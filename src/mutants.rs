@@ -62,7 +62,7 @@ pub(crate) fn active(mutant: Mutant) -> bool {
 }
 
 /// The steps of a teardown that makes the active mistake.
-pub(crate) fn order(order: [Step; 10]) -> [Step; 10] {
+pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len()] {
     let without = |missing: &[Step]| {
         order.map(|step| {
             if missing.contains(&step) {

@@ -10,9 +10,10 @@
 //!      |                        |
 //!   members join           Close       gates and queues refuse, sleepers wake
 //!      |                   Withdraw    device nodes are deregistered
-//!      v                   AwaitUsers  operations in flight have returned
-//!    [live] -------------> Kill        handles refuse
-//!                          Drain...    work, then tasklets, then interrupts
+//!   GoLive, if Ok          AwaitUsers  operations in flight have returned
+//!      |                   Unmap       programs lose their mappings
+//!      v                   Kill        handles refuse
+//!    [live] -------------> Drain...    work, threads, timers, tasklets, interrupts
 //!                          Redrain     what was armed across the kill
 //!                          DropBodies  the closures go, last first
 //!                          Free        the members' memory goes
@@ -36,9 +37,11 @@ use core::{
 };
 use kernel::{prelude::*, sync::Arc};
 
-/// One step of teardown. All members take a step before any takes the next.
+/// One step of a scope's life. All members take a step before any takes the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// `attach()` has succeeded. The one step that is not part of teardown; taken once, or never.
+    GoLive,
     /// Gates and wait queues refuse newcomers, and whoever sleeps on a queue is woken.
     Close,
     /// Nothing new can find the member: device nodes are deregistered.
@@ -48,17 +51,26 @@ pub(crate) enum Step {
     Withdraw,
     /// The operations that were inside a gate have left.
     AwaitUsers,
+    /// What programs have mapped is taken away. After `AwaitUsers`: a page fault that is being
+    /// handled is inside a gate, and maps one page more.
+    Unmap,
     /// Handles refuse from now on.
     Kill,
     /// Work items have returned and stay disabled.
     DrainWork,
+    /// Interrupts that are handled by a thread are freed. After work, as `DrainIrqs`; and before all
+    /// that may not sleep, since a thread may.
+    DrainThreads,
+    /// Timers have returned and stay shut down; high-resolution timers have returned.
+    DrainTimers,
     /// Tasklets have returned.
     DrainTasklets,
     /// Interrupt handlers have returned and are freed. After work: a work item may be waiting for
     /// what only its device's interrupt brings.
     DrainIrqs,
-    /// Tasklets once more. A handler may have read "live" before `Kill`, and scheduled after
-    /// `DrainTasklets`. Such a handler has returned by now, and what runs since saw the kill.
+    /// Tasklets and high-resolution timers once more. A callback may have read "live" before `Kill`,
+    /// and armed them after they were drained. Such a callback has returned by now, and what runs
+    /// since saw the kill.
     Redrain,
     /// Bodies are dropped. All memory is still there, so a destructor may use a handle: it refuses.
     DropBodies,
@@ -71,12 +83,15 @@ pub(crate) enum Step {
 
 impl Step {
     /// Teardown. See the module's documentation for why this order and no other.
-    const ORDER: [Step; 10] = [
+    pub(crate) const ORDER: [Step; 13] = [
         Step::Close,
         Step::Withdraw,
         Step::AwaitUsers,
+        Step::Unmap,
         Step::Kill,
         Step::DrainWork,
+        Step::DrainThreads,
+        Step::DrainTimers,
         Step::DrainTasklets,
         Step::DrainIrqs,
         Step::Redrain,
@@ -98,7 +113,7 @@ pub(crate) unsafe trait Member {
     ///
     /// - `this` is a member that has joined a scope, and good for reading and writing it.
     /// - Steps come in the order of [`Step::ORDER`], each once, and all members of the scope have
-    ///   taken the previous one.
+    ///   taken the previous one. [`Step::GoLive`] comes before them, at most once.
     unsafe fn step(this: NonNull<Self>, step: Step);
 
     /// Drops what the driver gave: a closure, or the device side of a file.
@@ -196,7 +211,9 @@ impl Members {
             members: self,
             queues,
             _invariant: PhantomData,
-        })
+        })?;
+        self.take(Step::GoLive);
+        Ok(())
     }
 
     /// Allocates a node, makes the member in it, and puts it on the list.
@@ -343,10 +360,20 @@ mod tests {
     use crate::testing::{bind_and_unbind, holding, Bound, Count, OnDrop};
 
     /// Which member took which step, in the order of events.
-    #[derive(Default)]
     struct Steps {
-        taken: [Count; 32],
+        taken: [Count; 48],
         many: Count,
+        live: Count,
+    }
+
+    impl Default for Steps {
+        fn default() -> Self {
+            Self {
+                taken: [const { Count::new() }; 48],
+                many: Count::new(),
+                live: Count::new(),
+            }
+        }
     }
 
     impl Steps {
@@ -381,7 +408,11 @@ mod tests {
         unsafe fn step(this: NonNull<Self>, step: Step) {
             // SAFETY: `this` is a member of a scope; only shared references to it are made.
             let this = unsafe { this.as_ref() };
-            this.steps.take(this.name, step);
+            if step == Step::GoLive {
+                this.steps.live.digit(this.name);
+            } else {
+                this.steps.take(this.name, step);
+            }
         }
 
         unsafe fn drop_body(&self) {
@@ -413,6 +444,30 @@ mod tests {
         bound.unbind();
         assert_eq!(before, 0);
         assert!(bound.data().are_those_of(&[1]));
+        Ok(())
+    }
+
+    #[test]
+    fn members_go_live_when_all_have_joined_and_only_if_attach_succeeds() -> Result {
+        let bound = Bound::new((Steps::default(), Count::default()))?;
+        let failed = bound.attach(|(steps, _), scope| {
+            scope.join(witness(1, steps))?;
+            Err(EIO)
+        });
+        let after_failure = bound.data().0.live.get();
+        bound.attach(|(steps, before), scope| {
+            scope.join(witness(2, steps))?;
+            scope.join(witness(3, steps))?;
+            before.set(steps.live.get());
+            Ok(())
+        })?;
+        let attached = bound.data().0.live.get();
+        bound.unbind();
+        assert!(failed == Err(EIO));
+        assert_eq!(after_failure, 0);
+        assert_eq!(bound.data().1.get(), 0);
+        assert_eq!(attached, 32);
+        assert_eq!(bound.data().0.live.get(), 32);
         Ok(())
     }
 

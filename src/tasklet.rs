@@ -52,10 +52,13 @@ unsafe impl Sync for TaskletCore {}
 // - Without a callback `refuses` is true.
 unsafe impl Core for TaskletCore {
     type Raw = bindings::tasklet_struct;
+    type Setup = ();
+    type Answer = ();
+    type Returned = ();
 
     const OFFSET: usize = offset_of!(Self, tasklet);
 
-    unsafe fn new(callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
+    unsafe fn new((): (), callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             // SAFETY: The slot is ours and does not move any more. All zeroes is a tasklet that is not
             // scheduled.
@@ -79,6 +82,10 @@ unsafe impl Core for TaskletCore {
             bindings::tasklet_setup(tasklet, Some(callback));
             this.as_ref().refuses.store(false, Release);
         }
+    }
+
+    fn call(&self, body: impl FnOnce()) {
+        body();
     }
 
     fn step(&self, step: Step) {
@@ -163,7 +170,7 @@ impl<'a> Scope<'a> {
     where
         F: Fn() + Send + Sync + 'a,
     {
-        self.defer(body).map(Tasklet)
+        self.defer((), body).map(Tasklet)
     }
 
     /// Declares a tasklet whose body comes later, for bodies that need each other's handles.
@@ -172,7 +179,7 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`.
     pub fn declare_tasklet(&mut self) -> Result<(Tasklet<'a>, TaskletSlot<'a>)> {
-        let (core, slot) = self.declare()?;
+        let (core, slot) = self.declare(())?;
         Ok((Tasklet(core), TaskletSlot(slot)))
     }
 }

@@ -60,11 +60,15 @@ pub(crate) struct Count(Atomic<i32>);
 
 impl Default for Count {
     fn default() -> Self {
-        Self(Atomic::new(0))
+        Self::new()
     }
 }
 
 impl Count {
+    pub(crate) const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
     /// One more, and how many that makes.
     pub(crate) fn up(&self) -> i32 {
         self.0.fetch_add(1, Full) + 1

@@ -64,10 +64,13 @@ impl WorkCore {
 // - Without a callback the work item is disabled, and `refuses` is true.
 unsafe impl Core for WorkCore {
     type Raw = bindings::work_struct;
+    type Setup = ();
+    type Answer = ();
+    type Returned = ();
 
     const OFFSET: usize = offset_of!(Self, work);
 
-    unsafe fn new(callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
+    unsafe fn new((): (), callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
         // One lock class for the work items of all scopes: lockdep follows what work bodies wait for
         // by class, and no body of a scope waits for a work item.
         let key = static_lock_class!();
@@ -100,6 +103,10 @@ unsafe impl Core for WorkCore {
             (*work).func = Some(callback);
             bindings::enable_work(work);
         }
+    }
+
+    fn call(&self, body: impl FnOnce()) {
+        body();
     }
 
     fn step(&self, step: Step) {
@@ -206,7 +213,7 @@ impl<'a> Scope<'a> {
     where
         F: Fn() + Send + Sync + 'a,
     {
-        self.defer(body).map(Work)
+        self.defer((), body).map(Work)
     }
 
     /// Declares a work item whose body comes later, for bodies that need each other's handles.
@@ -215,7 +222,7 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`.
     pub fn declare_work(&mut self) -> Result<(Work<'a>, WorkSlot<'a>)> {
-        let (core, slot) = self.declare()?;
+        let (core, slot) = self.declare(())?;
         Ok((Work(core), WorkSlot(slot)))
     }
 }
