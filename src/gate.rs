@@ -9,7 +9,8 @@
 //! and leaving touch a counter of this CPU only, the holder may sleep, and any number of gates that
 //! close together wait for one grace period.
 //!
-//! A gate is counted itself, because open files try to enter it after the device has gone.
+//! A gate is counted itself, because open files try to enter it after the device has gone. The gate of
+//! a [part](crate::part) opens and closes with it, again and again.
 
 use crate::helpers::{devscope_percpu_ref_put, devscope_percpu_ref_tryget_live};
 use core::mem::offset_of;
@@ -32,6 +33,15 @@ unsafe impl Sync for Gate {}
 impl Gate {
     /// An open gate. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
+        Self::with_flags(0)
+    }
+
+    /// A closed gate that can be opened with [`Gate::reopen`]. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn new_closed() -> Result<Arc<Self>> {
+        Self::with_flags(bindings::PERCPU_REF_INIT_DEAD)
+    }
+
+    fn with_flags(flags: c_uint) -> Result<Arc<Self>> {
         let gate = Arc::new(
             Self {
                 users: Opaque::zeroed(),
@@ -49,7 +59,7 @@ impl Gate {
             to_result(bindings::percpu_ref_init(
                 users,
                 Some(Self::on_idle),
-                0,
+                flags,
                 bindings::GFP_KERNEL,
             ))?;
         }
@@ -84,9 +94,24 @@ impl Gate {
         unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then(|| Inside(self))
     }
 
-    /// Refuses newcomers from now on. Called once. Does not wait.
+    /// Opens a gate from [`Gate::new_closed`] that is idle: it has not been open yet, or was closed
+    /// and waited for. One caller at a time. Does not wait.
+    pub(crate) fn reopen(&self) {
+        // SAFETY:
+        // - Nobody waits for the completion, and who completed it does not write `done` again: it was
+        //   written once, and waited for. `reinit_completion()` writes as we do.
+        // - The reference is initialised (invariant 1), dead, and zero. It is not being switched to
+        //   atomic mode any more, or its count would not have come to zero, so this does not block
+        //   (`percpu_ref_call_confirm_rcu()` in `lib/percpu-refcount.c`).
+        unsafe {
+            (*self.idle.get()).done = 0;
+            bindings::percpu_ref_reinit(self.users.get());
+        }
+    }
+
+    /// Refuses newcomers from now on. Called once each time that it is open. Does not wait.
     pub(crate) fn close(&self) {
-        // SAFETY: The reference is initialised (invariant 1) and killed only here.
+        // SAFETY: The reference is initialised (invariant 1) and live: it is killed only here.
         unsafe { bindings::percpu_ref_kill_and_confirm(self.users.get(), None) };
     }
 
@@ -160,6 +185,27 @@ mod tests {
         drop(gate);
         assert!(of_a_file.enter().is_none());
         assert!(Arc::into_unique_or_drop(of_a_file).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn a_gate_opens_again_as_often_as_it_was_closed() -> Result {
+        let gate = Gate::new_closed()?;
+        let mut refused = 0;
+        let mut let_in = 0;
+        for _ in 0..3 {
+            refused += i32::from(gate.enter().is_none());
+            gate.reopen();
+            let inside = gate.enter();
+            let_in += i32::from(inside.is_some());
+            gate.close();
+            refused += i32::from(gate.enter().is_none());
+            drop(inside);
+            gate.wait_until_idle();
+        }
+        drop(gate);
+        assert_eq!(refused, 6);
+        assert_eq!(let_in, 3);
         Ok(())
     }
 

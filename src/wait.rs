@@ -16,16 +16,16 @@
 use crate::scope::{Member, Scope, Step};
 use core::{
     cell::Cell,
-    mem::ManuallyDrop,
+    mem::{self, ManuallyDrop},
     ptr::{self, NonNull},
 };
 use kernel::{
-    bindings,
+    bindings, new_spinlock,
     prelude::*,
     static_lock_class,
     sync::{
         atomic::{Acquire, Atomic, Full, Release},
-        Arc,
+        Arc, SpinLock,
     },
     types::Opaque,
 };
@@ -34,29 +34,34 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// 1. `newest` starts a list, linked by `Queue::previous`, of pinned queues that their `KBox` gave up
-///    and that nobody frees but `Queues::free`.
-/// 2. `newest` is used by `attach()`'s own task, by teardown, and when the last count is dropped:
-///    never by two tasks at once.
+/// `newest` starts a list, linked by `Queue::previous`, of pinned queues that their `KBox` gave up and
+/// that nobody frees but `Queues::free`. A queue joins the list once, at its front.
+#[pin_data(PinnedDrop)]
 pub(crate) struct Queues {
-    newest: Cell<*const Queue>,
+    /// Locked by `attach()`, which adds, and by teardown. These are two tasks where the scope that
+    /// ends is around a part that is just beginning.
+    #[pin]
+    newest: SpinLock<Newest>,
     /// The scope ends. Set before whoever sleeps is woken.
     closed: Atomic<bool>,
 }
 
-// SAFETY: The list may be freed by any task; the flag is atomic.
-unsafe impl Send for Queues {}
-// SAFETY: Who only has a count looks at nothing but the flag; `newest` is invariant 2.
-unsafe impl Sync for Queues {}
+/// The queue that was made last, or null.
+struct Newest(*const Queue);
+
+// SAFETY: A queue may be freed by any task.
+unsafe impl Send for Newest {}
 
 impl Queues {
     /// None yet. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let queues = Self {
-            newest: Cell::new(ptr::null()),
-            closed: Atomic::new(false),
-        };
-        Ok(Arc::new(queues, GFP_KERNEL)?)
+        Arc::pin_init(
+            pin_init!(Self {
+                newest <- new_spinlock!(Newest(ptr::null()), "devscope"),
+                closed: Atomic::new(false),
+            }),
+            GFP_KERNEL,
+        )
     }
 
     /// Whether the scope has begun to end.
@@ -68,24 +73,8 @@ impl Queues {
         self.closed.load(Acquire)
     }
 
-    /// The queues, newest first.
-    ///
-    /// # Safety
-    ///
-    /// No queue is added or freed while the result is used: invariant 2.
-    unsafe fn iter(&self) -> impl Iterator<Item = &Queue> {
-        // SAFETY: Queues on the list are live: invariant 1.
-        let first = unsafe { self.newest.get().as_ref() };
-        // SAFETY: As above.
-        core::iter::successors(first, |queue| unsafe { queue.previous.as_ref() })
-    }
-
     /// Makes a queue. May sleep. Errors: `ENOMEM`.
-    ///
-    /// # Safety
-    ///
-    /// The caller is `attach()`'s own task: invariant 2.
-    unsafe fn add(&self) -> Result<NonNull<Queue>> {
+    fn add(&self) -> Result<NonNull<Queue>> {
         let key = static_lock_class!();
         let queue = KBox::pin_init(
             try_pin_init!(Queue {
@@ -96,57 +85,64 @@ impl Queues {
                 }),
                 wakes: Atomic::new(0),
                 owner: ptr::from_ref(self),
-                previous: self.newest.get(),
+                previous: Cell::new(ptr::null()),
             }),
             GFP_KERNEL,
         )?;
         // SAFETY: The queue is not moved until it is freed.
         let queue = NonNull::from(KBox::leak(unsafe { Pin::into_inner_unchecked(queue) }));
+        let mut newest = self.newest.lock();
+        // SAFETY: The queue has just been made, and nobody else has it yet.
+        unsafe { queue.as_ref() }.previous.set(newest.0);
         // INVARIANT: The queue is pinned, its `KBox` has given it up, and from here on it is the
         // list's.
-        self.newest.set(queue.as_ptr());
+        newest.0 = queue.as_ptr();
         Ok(queue)
     }
 
-    /// Lets everybody go, now and from now on.
+    /// Lets everybody go, now and from now on. Process context.
     ///
-    /// # Safety
-    ///
-    /// The caller is teardown: invariant 2.
-    unsafe fn close(&self) {
+    /// A queue that is added meanwhile and not found here has been added after the flag was set, and
+    /// who is to sleep on it sees the flag: it has the queue from whoever took the lock after us.
+    pub(crate) fn close(&self) {
         self.closed.store(true, Release);
         #[cfg(devscope_mutants)]
         if crate::mutants::active(crate::mutants::Mutant::ForgetToWakeSleepers) {
             return;
         }
-        // SAFETY: Teardown has the list to itself.
-        unsafe { self.iter() }.for_each(Queue::wake_all);
+        let mut next = self.newest.lock().0;
+        // SAFETY: Queues on the list are live (invariant): they are freed with the last count of us,
+        // and the caller has one. What links them does not change once they are on the list.
+        while let Some(queue) = unsafe { next.as_ref() } {
+            queue.wake_all();
+            next = queue.previous.get();
+        }
     }
 
     /// Frees the queues.
     ///
     /// # Safety
     ///
-    /// Nobody uses a queue any more, nor has an entry on one, and the caller has the list to itself.
+    /// Nobody uses a queue any more, nor has an entry on one.
     pub(crate) unsafe fn free(&self) {
-        let mut next = self.newest.replace(ptr::null());
+        let mut next = mem::replace(&mut self.newest.lock().0, ptr::null());
         while let Some(queue) = NonNull::new(next.cast_mut()) {
-            // SAFETY: Queues on the list are live, and came from a `KBox`: invariant 1. This one is
-            // on no list any more, and the caller promises that nobody has a use for it.
+            // SAFETY: Queues on the list are live, and came from a `KBox`: invariant. This one is on
+            // no list any more, and the caller promises that nobody has a use for it.
             let queue = unsafe { KBox::from_raw(queue.as_ptr()) };
-            next = queue.previous;
+            next = queue.previous.get();
         }
     }
 }
 
-impl Drop for Queues {
-    fn drop(&mut self) {
+#[pinned_drop]
+impl PinnedDrop for Queues {
+    fn drop(self: Pin<&mut Self>) {
         // SAFETY: No count is left, so:
         // - The scope has dropped all its bodies (it has one until then), so no handle is left with
         //   which to wake or wait.
         // - Every file of the scope has been released (it has one until then), and an entry of a
         //   poller goes before its file is released: see `PollTable::register_wait`.
-        // - We are the only one.
         unsafe { self.free() };
     }
 }
@@ -163,11 +159,11 @@ pub(crate) struct Queue {
     /// Whose list this queue is on; lasts longer than the queue.
     owner: *const Queues,
     /// The queue that was made before this one, or null.
-    previous: *const Queue,
+    previous: Cell<*const Queue>,
 }
 
 // SAFETY: `head` is only used through C functions that take its lock, `wakes` is atomic, the rest
-// does not change.
+// does not change once the queue is on its list.
 unsafe impl Sync for Queue {}
 
 impl Queue {
@@ -254,9 +250,8 @@ impl Closer {
 unsafe impl Member for Closer {
     unsafe fn step(this: NonNull<Self>, step: Step) {
         if step == Step::Close {
-            // SAFETY: `this` is a member of a scope; only shared references to it are made. Steps are
-            // teardown's, so the list is ours.
-            unsafe { this.as_ref().queues.close() };
+            // SAFETY: `this` is a member of a scope; only shared references to it are made.
+            unsafe { this.as_ref() }.queues.close();
         }
     }
 
@@ -322,8 +317,7 @@ impl<'a> Scope<'a> {
     ///
     /// May sleep. Errors: `ENOMEM`.
     pub fn wait_queue(&mut self) -> Result<WaitQueue<'a>> {
-        // SAFETY: A scope is used by `attach()`'s own task only.
-        let queue = unsafe { self.queues().add()? };
+        let queue = self.queues().add()?;
         // SAFETY: The scope keeps its count of the queues until the last body has been dropped, and
         // nobody else can hold a handle, which lasts for `'a`.
         Ok(WaitQueue(unsafe { queue.as_ref() }))

@@ -1,12 +1,13 @@
 //! Sharing between threads, interrupts and CPUs.
 //!
-//! Mirrors `rust/kernel/sync.rs`. Left out: barriers, `LockedBy`, global locks.
+//! Mirrors `rust/kernel/sync.rs`. Left out: `LockedBy`, global locks.
 
 use crate::{bindings, prelude::*, types::Opaque};
 
 mod arc;
 pub mod aref;
 pub mod atomic;
+pub mod barrier;
 pub mod completion;
 mod condvar;
 pub mod lock;

@@ -1086,6 +1086,30 @@ pub unsafe fn percpu_ref_is_zero(ref_: *mut percpu_ref) -> bool_ {
     })
 }
 
+/// As in Linux: what is dead and has come to zero lives again, with an initial reference.
+#[track_caller]
+pub unsafe fn percpu_ref_reinit(ref_: *mut percpu_ref) {
+    let place = Location::caller();
+    preempt();
+    world(|w| {
+        w.check_ref(ref_, place);
+        let reference = w.reference(ref_);
+        if reference.live || reference.count != 0 {
+            let facts = [format!("used        {}", at(place))];
+            w.fail(
+                Kind::Misuse,
+                "a percpu_ref is set up again that has not come to zero".into(),
+                &facts,
+            );
+        }
+        let reference = w.reference(ref_);
+        reference.live = true;
+        reference.count = 1;
+        w.note("revives a percpu_ref", &nobody(), Some(place));
+    });
+    preempt();
+}
+
 #[track_caller]
 pub unsafe fn percpu_ref_kill(ref_: *mut percpu_ref) {
     // SAFETY: the caller's promise is passed on.
