@@ -188,157 +188,123 @@ impl<'a> Scope<'a> {
 #[kunit_tests(devscope_tasklet)]
 mod tests {
     use super::*;
-    use crate::testing::{bind_and_unbind, holding, pause, Answer, Count, OnDrop};
+    use crate::testing::{
+        bind_and_unbind, pending_when_the_scope_ends, scheduled_three_times,
+        scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
+        schedules_itself, two_schedule_each_other, Deferred, Seen,
+    };
 
-    #[derive(Default)]
-    struct Data {
-        runs: Count,
-        first: Answer,
-        second: Answer,
-        third: Answer,
+    struct Tasklets;
+
+    impl Deferred for Tasklets {
+        type Handle<'a> = Tasklet<'a>;
+        type Slot<'a> = TaskletSlot<'a>;
+
+        const SLEEPS: bool = false;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<Tasklet<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.tasklet(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(Tasklet<'a>, TaskletSlot<'a>)> {
+            scope.declare_tasklet()
+        }
+
+        fn define<'a, F>(slot: TaskletSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: Tasklet<'_>) -> Scheduled {
+            handle.schedule()
+        }
     }
 
     #[test]
     fn a_tasklet_runs_once_for_each_time_that_it_was_scheduled() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let tasklet = scope.tasklet(move || {
-                data.runs.up();
-                bell.wake_all();
-            })?;
-            for run in 1..=3 {
-                data.first.note(tasklet.schedule());
-                if !data.first.is(Scheduled::Queued) {
-                    break;
-                }
-                bell.wait_until(|| data.runs.get() == run)?;
-            }
-            pause();
-            Ok(())
-        })?;
-        assert!(bound.data().first.is(Scheduled::Queued));
-        assert_eq!(bound.data().runs.get(), 3);
+        let bound = scheduled_three_times::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(seen.runs.get(), 3);
         Ok(())
     }
 
     #[test]
     fn a_running_tasklet_is_scheduled_once_more_and_is_then_pending() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let (tasklet, slot) = scope.declare_tasklet()?;
-            slot.define(scope, move || {
-                // It does not run concurrently with itself, so what is scheduled now stays so.
-                if data.runs.up() == 1 {
-                    data.first.note(tasklet.schedule());
-                    data.second.note(tasklet.schedule());
-                }
-                bell.wake_all();
-            })?;
-            tasklet.schedule();
-            bell.wait_until(|| data.runs.get() == 2)?;
-            pause();
-            Ok(())
-        })?;
-        assert!(bound.data().first.is(Scheduled::Queued));
-        assert!(bound.data().second.is(Scheduled::Pending));
-        assert_eq!(bound.data().runs.get(), 2);
+        let bound = scheduled_while_it_runs::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(seen.second.is(Scheduled::Pending));
+        assert_eq!(seen.runs.get(), 2);
         Ok(())
     }
 
     #[test]
-    fn one_tasklet_schedules_another() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let second = scope.tasklet(move || {
-                data.runs.up();
-                bell.wake_all();
-            })?;
-            let first = scope.tasklet(move || data.first.note(second.schedule()))?;
-            first.schedule();
-            bell.wait_until(|| data.runs.get() == 1)
-        })?;
-        assert!(bound.data().first.is(Scheduled::Queued));
-        assert_eq!(bound.data().runs.get(), 1);
+    fn a_tasklet_that_schedules_itself_ends_with_its_scope() -> Result {
+        let bound = schedules_itself::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.ended.get() >= 3);
+        assert_eq!(seen.runs.get(), seen.ended.get());
         Ok(())
     }
 
     #[test]
     fn two_tasklets_that_schedule_each_other_end_with_their_scope() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let (ping, slot) = scope.declare_tasklet()?;
-            let pong = scope.tasklet(move || {
-                ping.schedule();
-            })?;
-            slot.define(scope, move || {
-                data.runs.up();
-                bell.wake_all();
-                pong.schedule();
-            })?;
-            ping.schedule();
-            bell.wait_until(|| data.runs.get() >= 3)
-        })?;
-        let runs = bound.data().runs.get();
-        pause();
-        assert!(runs >= 3);
-        assert_eq!(bound.data().runs.get(), runs);
+        let bound = two_schedule_each_other::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.ended.get() >= 3);
+        assert_eq!(seen.runs.get(), seen.ended.get());
         Ok(())
     }
 
     #[test]
     fn a_tasklet_that_is_pending_when_the_scope_ends_has_run_or_never_will() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let tasklet = scope.tasklet(move || {
-                data.runs.up();
-            })?;
-            tasklet.schedule();
-            Ok(())
-        })?;
-        let runs = bound.data().runs.get();
-        pause();
-        assert_eq!(bound.data().runs.get(), runs);
+        let bound = pending_when_the_scope_ends::<Tasklets>()?;
+        let seen = bound.data();
+        assert_eq!(seen.runs.get(), seen.ended.get());
         Ok(())
     }
 
     #[test]
     fn a_tasklet_refuses_until_it_has_a_body() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let (tasklet, slot) = scope.declare_tasklet()?;
-            let (without, _) = scope.declare_tasklet()?;
-            data.first.note(tasklet.schedule());
-            slot.define(scope, move || {
-                data.runs.up();
-                bell.wake_all();
-            })?;
-            data.second.note(tasklet.schedule());
-            data.third.note(without.schedule());
-            bell.wait_until(|| data.runs.get() == 1)
-        })?;
-        assert!(bound.data().first.is(Scheduled::Refused));
-        assert!(bound.data().second.is(Scheduled::Queued));
-        assert!(bound.data().third.is(Scheduled::Refused));
-        assert_eq!(bound.data().runs.get(), 1);
+        let bound = scheduled_without_a_body::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Refused));
+        assert!(seen.second.is(Scheduled::Queued));
+        assert!(seen.third.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 1);
         Ok(())
     }
 
     #[test]
     fn a_tasklet_refuses_while_bodies_are_dropped() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let (tasklet, slot) = scope.declare_tasklet()?;
-            // Dropped after the body of `tasklet`, and before it.
-            let older = OnDrop(move || data.first.note(tasklet.schedule()));
-            scope.tasklet(holding(older))?;
-            slot.define(scope, move || {
-                data.runs.up();
+        let bound = scheduled_while_bodies_are_dropped::<Tasklets>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Refused));
+        assert!(seen.second.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn one_tasklet_schedules_another() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let second = scope.tasklet(move || {
+                seen.runs.up();
+                bell.wake_all();
             })?;
-            let newer = OnDrop(move || data.second.note(tasklet.schedule()));
-            scope.tasklet(holding(newer))?;
-            Ok(())
+            let first = scope.tasklet(move || seen.first.note(second.schedule()))?;
+            first.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)
         })?;
-        assert!(bound.data().first.is(Scheduled::Refused));
-        assert!(bound.data().second.is(Scheduled::Refused));
-        assert_eq!(bound.data().runs.get(), 0);
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert_eq!(bound.data().runs.get(), 1);
         Ok(())
     }
 }

@@ -55,6 +55,174 @@ pub(crate) fn bind_and_unbind<T>(
     Ok(bound)
 }
 
+/// What tasklets, work items and timers have in common, for tests of what they all do.
+///
+/// The tests themselves stand with each of them, since assertions work inside a suite of KUnit only.
+pub(crate) trait Deferred: 'static {
+    type Handle<'a>: Copy + Send + Sync + 'a;
+    type Slot<'a>;
+
+    /// Its body runs where it may sleep.
+    const SLEEPS: bool;
+
+    fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<Self::Handle<'a>>
+    where
+        F: Fn() + Send + Sync + 'a;
+
+    fn declare<'a>(scope: &mut Scope<'a>) -> Result<(Self::Handle<'a>, Self::Slot<'a>)>;
+
+    fn define<'a, F>(slot: Self::Slot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+    where
+        F: Fn() + Send + Sync + 'a;
+
+    /// Asks for one run, soon.
+    fn schedule(handle: Self::Handle<'_>) -> Scheduled;
+}
+
+/// What was seen of something deferred.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) runs: Count,
+    pub(crate) ended: Count,
+    pub(crate) first: Answer,
+    pub(crate) second: Answer,
+    pub(crate) third: Answer,
+}
+
+/// Scheduled three times, each time after it has run: `first` is the last answer.
+pub(crate) fn scheduled_three_times<D: Deferred>() -> Result<Bound<Seen>> {
+    bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let handle = D::register(scope, move || {
+            seen.runs.up();
+            bell.wake_all();
+        })?;
+        for run in 1..=3 {
+            seen.first.note(D::schedule(handle));
+            if !seen.first.is(Scheduled::Queued) {
+                break;
+            }
+            bell.wait_until(|| seen.runs.get() == run)?;
+        }
+        pause();
+        Ok(())
+    })
+}
+
+/// Scheduled twice from its own body. It does not run beside itself, so what is scheduled there stays
+/// so until the body has returned.
+pub(crate) fn scheduled_while_it_runs<D: Deferred>() -> Result<Bound<Seen>> {
+    bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let (handle, slot) = D::declare(scope)?;
+        D::define(slot, scope, move || {
+            if seen.runs.up() == 1 {
+                seen.first.note(D::schedule(handle));
+                seen.second.note(D::schedule(handle));
+            }
+            bell.wake_all();
+        })?;
+        D::schedule(handle);
+        bell.wait_until(|| seen.runs.get() == 2)?;
+        pause();
+        Ok(())
+    })
+}
+
+/// Schedules itself until the scope ends. `ended` is how often it had run then.
+pub(crate) fn schedules_itself<D: Deferred>() -> Result<Bound<Seen>> {
+    let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let (handle, slot) = D::declare(scope)?;
+        D::define(slot, scope, move || {
+            seen.runs.up();
+            bell.wake_all();
+            D::schedule(handle);
+        })?;
+        D::schedule(handle);
+        bell.wait_until(|| seen.runs.get() >= 3)
+    })?;
+    bound.data().ended.set(bound.data().runs.get());
+    pause();
+    Ok(bound)
+}
+
+/// Two that schedule each other until the scope ends. `ended` is how often one had run then.
+pub(crate) fn two_schedule_each_other<D: Deferred>() -> Result<Bound<Seen>> {
+    let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let (ping, slot) = D::declare(scope)?;
+        let pong = D::register(scope, move || {
+            D::schedule(ping);
+        })?;
+        D::define(slot, scope, move || {
+            seen.runs.up();
+            bell.wake_all();
+            D::schedule(pong);
+        })?;
+        D::schedule(ping);
+        bell.wait_until(|| seen.runs.get() >= 3)
+    })?;
+    bound.data().ended.set(bound.data().runs.get());
+    pause();
+    Ok(bound)
+}
+
+/// Scheduled just before the scope ends: `ended` is how many runs were over when it had ended, if no
+/// run was cut short.
+pub(crate) fn pending_when_the_scope_ends<D: Deferred>() -> Result<Bound<Seen>> {
+    let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+        let handle = D::register(scope, move || {
+            seen.runs.up();
+            if D::SLEEPS {
+                pause();
+            }
+            seen.ended.up();
+        })?;
+        D::schedule(handle);
+        Ok(())
+    })?;
+    let cut_short = bound.data().ended.get() != bound.data().runs.get();
+    pause();
+    if cut_short {
+        bound.data().ended.set(-1);
+    }
+    Ok(bound)
+}
+
+/// `first` is before it has a body, `second` with it, and `third` is one that never has one.
+pub(crate) fn scheduled_without_a_body<D: Deferred>() -> Result<Bound<Seen>> {
+    bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let (handle, slot) = D::declare(scope)?;
+        let (without, _) = D::declare(scope)?;
+        seen.first.note(D::schedule(handle));
+        D::define(slot, scope, move || {
+            seen.runs.up();
+            bell.wake_all();
+        })?;
+        seen.second.note(D::schedule(handle));
+        seen.third.note(D::schedule(without));
+        bell.wait_until(|| seen.runs.get() == 1)
+    })
+}
+
+/// Scheduled by destructors of what other bodies captured: `second` before its own body is dropped,
+/// and `first` after that.
+pub(crate) fn scheduled_while_bodies_are_dropped<D: Deferred>() -> Result<Bound<Seen>> {
+    bind_and_unbind(Seen::default(), |seen, scope| {
+        let (handle, slot) = D::declare(scope)?;
+        let older = OnDrop(move || seen.first.note(D::schedule(handle)));
+        D::register(scope, holding(older))?;
+        D::define(slot, scope, move || {
+            seen.runs.up();
+        })?;
+        let newer = OnDrop(move || seen.second.note(D::schedule(handle)));
+        D::register(scope, holding(newer))?;
+        Ok(())
+    })
+}
+
 /// Something to be counted or noted, by anybody. Begins with zero.
 pub(crate) struct Count(Atomic<i32>);
 

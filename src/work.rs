@@ -231,164 +231,151 @@ impl<'a> Scope<'a> {
 #[kunit_tests(devscope_work)]
 mod tests {
     use super::*;
-    use crate::testing::{bind_and_unbind, holding, pause, Answer, Count, OnDrop};
+    use crate::testing::{
+        bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
+        scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
+        schedules_itself, two_schedule_each_other, Count, Deferred, Seen,
+    };
 
-    #[derive(Default)]
-    struct Data {
-        runs: Count,
-        ended: Count,
-        go_on: Count,
-        first: Answer,
-        second: Answer,
-        third: Answer,
+    struct Works;
+
+    impl Deferred for Works {
+        type Handle<'a> = Work<'a>;
+        type Slot<'a> = WorkSlot<'a>;
+
+        const SLEEPS: bool = true;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<Work<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.work(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(Work<'a>, WorkSlot<'a>)> {
+            scope.declare_work()
+        }
+
+        fn define<'a, F>(slot: WorkSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: Work<'_>) -> Scheduled {
+            handle.schedule()
+        }
     }
 
     #[test]
     fn a_work_item_runs_once_for_each_time_that_it_was_queued() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let work = scope.work(move || {
-                data.runs.up();
-                bell.wake_all();
-            })?;
-            for run in 1..=3 {
-                data.first.note(work.schedule());
-                if !data.first.is(Scheduled::Queued) {
-                    break;
-                }
-                bell.wait_until(|| data.runs.get() == run)?;
-            }
-            pause();
-            Ok(())
-        })?;
-        assert!(bound.data().first.is(Scheduled::Queued));
-        assert_eq!(bound.data().runs.get(), 3);
+        let bound = scheduled_three_times::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(seen.runs.get(), 3);
         Ok(())
     }
 
     #[test]
     fn a_running_work_item_is_queued_once_more_and_is_then_pending() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let work = scope.work(move || {
-                data.runs.up();
-                bell.wake_all();
-                // It does not run concurrently with itself, so what is queued now stays queued.
-                if bell.wait_until(|| data.go_on.get() == 1).is_ok() {
-                    data.ended.up();
-                }
-                bell.wake_all();
-            })?;
-            data.first.note(work.schedule());
-            bell.wait_until(|| data.runs.get() == 1)?;
-            data.second.note(work.schedule());
-            data.third.note(work.schedule());
-            data.go_on.set(1);
-            bell.wake_all();
-            bell.wait_until(|| data.ended.get() == 2)
-        })?;
-        assert!(bound.data().first.is(Scheduled::Queued));
-        assert!(bound.data().second.is(Scheduled::Queued));
-        assert!(bound.data().third.is(Scheduled::Pending));
-        assert_eq!(bound.data().runs.get(), 2);
-        Ok(())
-    }
-
-    #[test]
-    fn a_work_item_that_runs_when_the_scope_ends_is_waited_for() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let work = scope.work(move || {
-                data.runs.up();
-                bell.wake_all();
-                pause();
-                data.ended.up();
-            })?;
-            work.schedule();
-            bell.wait_until(|| data.runs.get() == 1)
-        })?;
-        assert_eq!(bound.data().ended.get(), 1);
-        Ok(())
-    }
-
-    #[test]
-    fn a_work_item_that_is_pending_when_the_scope_ends_has_run_or_never_will() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let work = scope.work(move || {
-                data.runs.up();
-                pause();
-                data.ended.up();
-            })?;
-            work.schedule();
-            Ok(())
-        })?;
-        let runs = bound.data().runs.get();
-        let ended = bound.data().ended.get();
-        pause();
-        assert_eq!(ended, runs);
-        assert_eq!(bound.data().runs.get(), runs);
+        let bound = scheduled_while_it_runs::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(seen.second.is(Scheduled::Pending));
+        assert_eq!(seen.runs.get(), 2);
         Ok(())
     }
 
     #[test]
     fn a_work_item_that_queues_itself_ends_with_its_scope() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let (work, slot) = scope.declare_work()?;
-            slot.define(scope, move || {
-                data.runs.up();
-                bell.wake_all();
-                work.schedule();
-            })?;
-            work.schedule();
-            bell.wait_until(|| data.runs.get() >= 3)
-        })?;
-        let runs = bound.data().runs.get();
-        pause();
-        assert!(runs >= 3);
-        assert_eq!(bound.data().runs.get(), runs);
+        let bound = schedules_itself::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.ended.get() >= 3);
+        assert_eq!(seen.runs.get(), seen.ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn two_work_items_that_queue_each_other_end_with_their_scope() -> Result {
+        let bound = two_schedule_each_other::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.ended.get() >= 3);
+        assert_eq!(seen.runs.get(), seen.ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_is_pending_when_the_scope_ends_has_run_or_never_will() -> Result {
+        let bound = pending_when_the_scope_ends::<Works>()?;
+        let seen = bound.data();
+        assert_eq!(seen.runs.get(), seen.ended.get());
         Ok(())
     }
 
     #[test]
     fn a_work_item_refuses_until_it_has_a_body() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let bell = scope.wait_queue()?;
-            let (work, slot) = scope.declare_work()?;
-            let (without, _) = scope.declare_work()?;
-            data.first.note(work.schedule());
-            slot.define(scope, move || {
-                data.runs.up();
-                bell.wake_all();
-            })?;
-            data.second.note(work.schedule());
-            data.third.note(without.schedule());
-            bell.wait_until(|| data.runs.get() == 1)
-        })?;
-        assert!(bound.data().first.is(Scheduled::Refused));
-        assert!(bound.data().second.is(Scheduled::Queued));
-        assert!(bound.data().third.is(Scheduled::Refused));
-        assert_eq!(bound.data().runs.get(), 1);
+        let bound = scheduled_without_a_body::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Refused));
+        assert!(seen.second.is(Scheduled::Queued));
+        assert!(seen.third.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 1);
         Ok(())
     }
 
     #[test]
     fn a_work_item_refuses_while_bodies_are_dropped() -> Result {
-        let bound = bind_and_unbind(Data::default(), |data, scope| {
-            let (work, slot) = scope.declare_work()?;
-            // Dropped after the body of `work`, and before it.
-            let older = OnDrop(move || data.first.note(work.schedule()));
-            scope.work(holding(older))?;
-            slot.define(scope, move || {
-                data.runs.up();
+        let bound = scheduled_while_bodies_are_dropped::<Works>()?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Refused));
+        assert!(seen.second.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_running_work_item_is_queued_once_more_by_another_task_too() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, go_on), scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                seen.runs.up();
+                bell.wake_all();
+                // It does not run concurrently with itself, so what is queued now stays queued.
+                if bell.wait_until(|| go_on.get() == 1).is_ok() {
+                    seen.ended.up();
+                }
+                bell.wake_all();
             })?;
-            let newer = OnDrop(move || data.second.note(work.schedule()));
-            scope.work(holding(newer))?;
-            Ok(())
+            seen.first.note(work.schedule());
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.second.note(work.schedule());
+            seen.third.note(work.schedule());
+            go_on.set(1);
+            bell.wake_all();
+            bell.wait_until(|| seen.ended.get() == 2)
         })?;
-        assert!(bound.data().first.is(Scheduled::Refused));
-        assert!(bound.data().second.is(Scheduled::Refused));
-        assert_eq!(bound.data().runs.get(), 0);
+        assert!(bound.data().0.first.is(Scheduled::Queued));
+        assert!(bound.data().0.second.is(Scheduled::Queued));
+        assert!(bound.data().0.third.is(Scheduled::Pending));
+        assert_eq!(bound.data().0.runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_runs_when_the_scope_ends_is_waited_for() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                seen.runs.up();
+                bell.wake_all();
+                pause();
+                seen.ended.up();
+            })?;
+            work.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)
+        })?;
+        assert_eq!(bound.data().ended.get(), 1);
         Ok(())
     }
 }
