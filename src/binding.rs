@@ -17,7 +17,7 @@
 
 #[cfg(devscope_mutants)]
 use crate::mutants::{self, Mutant};
-use crate::scope::{Members, Scope};
+use crate::scope::{Members, Scope, Step};
 use core::marker::PhantomPinned;
 use kernel::prelude::*;
 
@@ -66,6 +66,16 @@ impl<T> Binding<T> {
                 .enter(|scope| attach(self.data(), scope))
         }
         .inspect_err(|_| self.detach())
+    }
+
+    /// Has all members take a step. For a scope that ends step by step with the one around it.
+    ///
+    /// # Safety
+    ///
+    /// Steps come in the order of [`Step::ORDER`], each once, and `attach` has returned.
+    pub(crate) unsafe fn take(&self, step: Step) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { self.members.take(step) };
     }
 
     /// Ends the scope. See [`Members::end`] for the promise; process context, sleeps.

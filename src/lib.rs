@@ -46,6 +46,7 @@
 
 pub mod file;
 pub mod irq;
+pub mod part;
 pub mod pci;
 pub mod platform;
 pub mod poll;

@@ -122,6 +122,13 @@ pub(crate) unsafe trait Member {
     ///
     /// Called once, when no callback of this member can run.
     unsafe fn drop_body(&self);
+
+    /// Drops what handles look at, and so has to outlast all bodies.
+    ///
+    /// # Safety
+    ///
+    /// Called once, when all bodies of the scope have been dropped.
+    unsafe fn drop_rest(&self) {}
 }
 
 /// The part of a node that does not depend on the member's type.
@@ -154,9 +161,10 @@ impl<M: Member> Node<M> {
             // SAFETY:
             // - `node` is a live `Node<M>`: first requirement.
             // - It came from a `KBox` in `Scope::join_raw`, and `Free` is taken once.
-            // - The member is taken for uninitialised: it was dropped piece by piece, in `step` and
-            //   `drop_body`.
+            // - The member is taken for uninitialised: it was dropped piece by piece, in `step`,
+            //   `drop_body` and, when all bodies had been dropped, `drop_rest`.
             Step::Free => unsafe {
+                node.as_ref().member.drop_rest();
                 drop(KBox::from_raw(node.cast::<MaybeUninit<Self>>().as_ptr()));
             },
             // SAFETY:
@@ -212,7 +220,8 @@ impl Members {
             queues,
             _invariant: PhantomData,
         })?;
-        self.take(Step::GoLive);
+        // SAFETY: `f` has returned, so no member joins, and no other step has been taken.
+        unsafe { self.take(Step::GoLive) };
         Ok(())
     }
 
@@ -268,23 +277,30 @@ impl Members {
         #[cfg(not(devscope_mutants))]
         let order = Step::ORDER;
         for step in order {
-            self.take(step);
+            // SAFETY: The steps come in their order, each once.
+            unsafe { self.take(step) };
         }
-        // INVARIANT: `Free` has freed every node, so the list is empty again.
-        self.newest.set(ptr::null());
     }
 
     /// All members take `step`, last registered first.
-    fn take(&self, step: Step) {
-        let mut next = self.newest.get();
+    ///
+    /// # Safety
+    ///
+    /// Steps come in the order of [`Step::ORDER`], each once, and no member joins any more.
+    pub(crate) unsafe fn take(&self, step: Step) {
+        let mut next = match step {
+            // INVARIANT: Every node is freed below, and the list is empty then.
+            Step::Free => self.newest.replace(ptr::null()),
+            _ => self.newest.get(),
+        };
         while let Some(header) = NonNull::new(next.cast_mut()) {
             // Read first: `Free` frees the node.
             // SAFETY: Nodes on the list are live: invariant 1.
             next = unsafe { header.as_ref() }.previous.get();
             // SAFETY:
             // - `header` belongs to the node for which `step` was made, in `Scope::join_raw`.
-            // - `end` calls us with the steps in their order, once each, and returns from each only
-            //   when all members have taken it.
+            // - The steps come in their order, once each (requirement of this function), and we return
+            //   from each only when all members have taken it.
             unsafe { (header.as_ref().step)(header, step) };
         }
     }
