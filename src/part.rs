@@ -123,7 +123,7 @@ struct Place<T> {
 // made for sharing. The data is built by one task, shared by all, and dropped by another.
 unsafe impl<T: Send + Sync> Sync for Place<T> {}
 
-impl<T: Send + Sync> Place<T> {
+impl<T> Place<T> {
     fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             gate: ManuallyDrop::new(Gate::new_closed()?),
@@ -314,21 +314,21 @@ impl<'p> DerefMut for PartScope<'p, '_> {
 /// # If leaked
 ///
 /// Nothing happens. A handle owns nothing, and the part ends with the scope around it.
-pub struct Part<'a, T: Send + Sync>(&'a Place<T>, PhantomData<Exactly<'a, T>>);
+pub struct Part<'a, T>(&'a Place<T>, PhantomData<Exactly<'a, T>>);
 
 /// Neither longer nor shorter: with a shorter `'a`, a closure that borrows a local could be put into a
 /// part that outlives it; with a `T` of shorter life, data that borrows a local could.
 type Exactly<'a, T> = fn(&'a (), T) -> (&'a (), T);
 
-impl<T: Send + Sync> Clone for Part<'_, T> {
+impl<T> Clone for Part<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Send + Sync> Copy for Part<'_, T> {}
+impl<T> Copy for Part<'_, T> {}
 
-impl<'a, T: Send + Sync> Part<'a, T> {
+impl<'a, T> Part<'a, T> {
     /// Begins the part: builds its data, and registers what may call in. On return it is live.
     ///
     /// `attach` is to the part what the driver's `attach()` is to the scope around it: its closures may

@@ -4,6 +4,7 @@
 
 use devscope::{
     file::Kiocb,
+    part::{Part, PartScope},
     poll::{Events, PollTable},
     tasklet::{Tasklet, TaskletSlot},
     wait::WaitQueue,
@@ -15,6 +16,7 @@ use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 // A scope belongs to `attach()`'s own task, and there is one.
 assert_not_impl_any!(Scope<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+assert_not_impl_any!(PartScope<'static, 'static>: Send, Sync, Clone, Copy, Default, Zeroable);
 
 // A body is given once, in `attach()`.
 assert_not_impl_any!(TaskletSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
@@ -24,6 +26,8 @@ assert_not_impl_any!(WorkSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroab
 assert_impl_all!(Tasklet<'static>: Send, Sync, Copy);
 assert_impl_all!(Work<'static>: Send, Sync, Copy);
 assert_impl_all!(WaitQueue<'static>: Send, Sync, Copy);
+assert_impl_all!(Part<'static, u32>: Send, Sync, Copy);
+assert_not_impl_any!(Part<'static, u32>: Default, Zeroable);
 assert_not_impl_any!(Tasklet<'static>: Default, Zeroable);
 assert_not_impl_any!(Work<'static>: Default, Zeroable);
 assert_not_impl_any!(WaitQueue<'static>: Default, Zeroable);
@@ -31,6 +35,7 @@ assert_not_impl_any!(WaitQueue<'static>: Default, Zeroable);
 // A handle is a pointer, and never null.
 assert_eq_size!(Tasklet<'static>, Option<Tasklet<'static>>, usize);
 assert_eq_size!(Work<'static>, Option<Work<'static>>, usize);
+assert_eq_size!(Part<'static, u32>, Option<Part<'static, u32>>, usize);
 assert_eq_size!(WaitQueue<'static>, Option<WaitQueue<'static>>, usize);
 
 // One call of `read()`, `write()` or `poll()` is its caller's.

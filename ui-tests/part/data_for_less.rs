@@ -1,0 +1,81 @@
+// A part holds exactly its type of data: one that borrows for less would be found there too late.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// The part would keep a borrow of a local that has gone.
+
+use devscope::{part::Part, pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+}
+
+/// What a reset throws away and makes anew.
+struct Ring<'r> {
+    sizes: &'r [u32],
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let ring = scope.part::<Ring<'a>>()?;
+        let sizes = [16, 32];
+        fill(ring, &sizes)?;
+        scope.work(move || {
+            ring.with(|ring| data.bar.write32(ring.sizes[0], STATUS));
+        })?;
+        Ok(())
+    }
+}
+
+fn fill<'s, 'a: 's>(ring: Part<'a, Ring<'a>>, sizes: &'s [u32]) -> Result {
+    let ring: Part<'a, Ring<'s>> = ring;
+    ring.begin(Ok::<_, Error>(Ring { sizes }), |_, _| Ok(()))
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}
