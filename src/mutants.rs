@@ -46,6 +46,14 @@ pub enum Mutant {
     FreePolledQueues,
     /// `poll()` does not look whether the scope ends after it has registered.
     PollIgnoresTheEnd,
+    /// A live part does not take the steps of the scope around it.
+    ForgetPart,
+    /// Who looks into a part is not waited for when it ends.
+    SkipPartUsers,
+    /// A part that is just beginning is not woken when the scope around it ends.
+    LeavePartQueuesOpen,
+    /// A part begins although the scope around it ends.
+    BeginPartTooLate,
 }
 
 /// By name, so that C finds it.

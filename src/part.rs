@@ -59,6 +59,8 @@
 //! What a program has mapped or opened through a device node of the part goes the way that it goes at
 //! unbind.
 
+#[cfg(devscope_mutants)]
+use crate::mutants::{self, Mutant};
 use crate::{
     binding::Binding,
     gate::Gate,
@@ -190,7 +192,13 @@ impl<T> Place<T> {
     /// The caller made the part busy, and the gate is open.
     unsafe fn empty(&self) {
         self.gate.close();
-        self.gate.wait_until_idle();
+        #[cfg(devscope_mutants)]
+        let wait = !mutants::active(Mutant::SkipPartUsers);
+        #[cfg(not(devscope_mutants))]
+        let wait = true;
+        if wait {
+            self.gate.wait_until_idle();
+        }
         // INVARIANT: We made the part busy, the gate is closed, and everybody has left.
         let binding = self.current.replace(ptr::null_mut());
         // SAFETY: It is not null while the gate is open, its `KBox` gave it up, and it is pinned
@@ -222,6 +230,10 @@ unsafe impl<T: Send + Sync> Member for Place<T> {
     unsafe fn step(this: NonNull<Self>, step: Step) {
         // SAFETY: `this` is a member of a scope; only shared references to it are made.
         let this = unsafe { this.as_ref() };
+        #[cfg(devscope_mutants)]
+        if mutants::active(Mutant::ForgetPart) {
+            return;
+        }
         match step {
             // A part that began in `attach()` is live already.
             Step::GoLive => return,
@@ -235,6 +247,8 @@ unsafe impl<T: Send + Sync> Member for Place<T> {
                     state.queues.clone()
                 };
                 // Whoever is beginning or ending the part may sleep on one of these.
+                #[cfg(devscope_mutants)]
+                let queues = queues.filter(|_| !mutants::active(Mutant::LeavePartQueuesOpen));
                 if let Some(queues) = queues {
                     queues.close();
                 }
@@ -367,6 +381,8 @@ impl<'a, T> Part<'a, T> {
             }
             state.over
         };
+        #[cfg(devscope_mutants)]
+        let over = over && !mutants::active(Mutant::BeginPartTooLate);
         if over {
             // SAFETY: The part is still busy, by us, and its gate open.
             unsafe { place.empty() };

@@ -46,6 +46,9 @@ survives! {
     schedule_says_what_it_did: schedule_says_what_it_did;
     a_handler_on_a_shared_line_goes_alone: one_of_two_devices_on_a_line_is_unbound;
     a_platform_device_is_unbound_while_its_line_pulses: a_platform_device_is_unbound_while_its_line_pulses;
+    a_part_that_is_reset_ends_with_the_device: a_part_is_reset_again_and_again;
+    a_part_is_ended_by_one_at_a_time: two_resets_and_a_sleeper_meet;
+    a_part_that_is_beginning_does_not_hang_unbind: a_part_is_just_beginning;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 

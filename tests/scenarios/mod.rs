@@ -187,6 +187,12 @@ macro_rules! driver {
     };
 }
 
+// After the macro that they use.
+mod parts;
+pub use parts::{
+    a_part_is_just_beginning, a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet,
+};
+
 // ---- An interrupt and its tasklet, each bringing about the other, for ever ----
 
 driver!(looping, super::Looping);

@@ -128,6 +128,18 @@ mutants! {
     mutant_poll_does_not_look_for_the_end: PollIgnoresTheEnd
         is Deadlock
         in a_poller_sleeps_through_unbind, two_pollers_sleep_through_unbind;
+    mutant_a_part_does_not_end_with_its_scope: ForgetPart
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Leak
+        in a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet;
+    mutant_who_looks_into_a_part_is_not_waited_for: SkipPartUsers
+        is UseAfterFree | WildAccess | FreedWhileActive | Misuse
+        in a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet;
+    mutant_a_part_that_is_beginning_is_not_woken: LeavePartQueuesOpen
+        is Deadlock
+        in a_part_is_just_beginning;
+    mutant_a_part_begins_too_late: BeginPartTooLate
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Leak
+        in a_part_is_reset_again_and_again;
 }
 
 /// Without a mutant, this copy of the crate is the crate.
