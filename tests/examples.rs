@@ -24,6 +24,12 @@ mod case2 {
     pub mod scenario;
 }
 
+#[path = "../examples/ring"]
+mod ring {
+    pub mod driver;
+    pub mod scenario;
+}
+
 /// The defect is found within 1,000 schedules, whichever seed the schedules come from.
 fn is_found(name: &str, scenario: fn(&Machine)) {
     for seed in 1..=20 {
@@ -40,6 +46,13 @@ fn is_found(name: &str, scenario: fn(&Machine)) {
 fn edu_lives_and_dies() {
     explore(5_000, |machine| {
         edu::scenario::life_and_death(machine, |_| {})
+    });
+}
+
+#[test]
+fn ring_is_resized_under_load() {
+    explore(3_000, |machine| {
+        ring::scenario::resized_under_load(machine, |_| {})
     });
 }
 
