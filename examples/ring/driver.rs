@@ -142,7 +142,8 @@ impl<'a> RingDevice<'a> {
                     room.wake_all();
                 }
                 IrqReturn::Handled
-            })
+            })?;
+            Ok(())
         })?;
         data.slots.store(slots as i64, Relaxed);
         Ok(())

@@ -3,6 +3,7 @@
 //! `/proc/thread-self/fail-nth` makes the n-th allocation of this thread fail from then on; reading
 //! it back gives 0 if there was an n-th. So n grows until binding needs fewer.
 
+use crate::loads;
 use crate::storm::check_factorial;
 use crate::sys::{self, read, say, wait_for, write, Device, Module, Result, EBUSY, ENOMEM};
 use std::collections::BTreeMap;
@@ -210,6 +211,9 @@ fn expect_working(device: &Device) -> Result {
             Err(error) if error.kind() == io::ErrorKind::NotFound => device.open().map(drop),
             Err(error) => Err(format!("{}: {error}", device.node().display())),
         },
-        other => Err(format!("no use is known of a driver named {other}")),
+        other => match loads::find(other) {
+            Some(load) => load.works(device),
+            None => Err(format!("no use is known of a driver named {other}")),
+        },
     }
 }

@@ -11,6 +11,7 @@
 
 mod fail_nth;
 mod fidelity;
+mod loads;
 mod reports;
 mod seeds;
 mod storm;
@@ -65,7 +66,10 @@ fn dispatch(case: &str) -> Result<String> {
     match suite {
         "seed-c" => seeds::c(name),
         "seed-rust" => seeds::rust(name),
-        "storm" => storm::run(name),
+        "storm" => match loads::find(name) {
+            Some(load) => load.run(),
+            None => storm::run(name),
+        },
         "fail-nth" => fail_nth::run(name),
         "fidelity" if name == "checks" => {
             fidelity::run().map(|count| format!("{count} checks, each as promised"))

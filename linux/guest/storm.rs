@@ -49,11 +49,60 @@ const ROLES: [(&str, usize); 5] = [
 ];
 const LATE: &str = "closes-late";
 
-pub fn run(driver: &str) -> Result<String> {
+/// How often a driver is taken away.
+pub fn cycles() -> Result<u32> {
     let cycles = env::var("CYCLES").unwrap_or_default();
-    let cycles = cycles
+    cycles
         .parse()
-        .map_err(|_| format!("CYCLES is {cycles:?}, and should be a number"))?;
+        .map_err(|_| format!("CYCLES is {cycles:?}, and should be a number"))
+}
+
+/// How much more memory the kernel uses than when its caches were filled.
+pub struct Growth {
+    warm: u32,
+    before: Option<sys::Memory>,
+}
+
+impl Growth {
+    /// `warm`: after which cycle that is.
+    pub fn new(warm: u32) -> Self {
+        Self { warm, before: None }
+    }
+
+    pub fn look(&mut self, cycle: u32) -> Result {
+        if cycle == self.warm {
+            self.before = Some(sys::Memory::now()?);
+        }
+        Ok(())
+    }
+
+    /// In KiB, told to the log.
+    pub fn tell(&self) -> Result<i64> {
+        let after = sys::Memory::now()?;
+        let before = self.before.as_ref().ok_or("there was no cycle")?;
+        say(&format!(
+            "memory_before_kib={} memory_after_kib={} of_which={}",
+            before.total(),
+            after.total(),
+            after.growth_since(before)
+        ));
+        Ok(after.total() - before.total())
+    }
+
+    /// Whether `more` KiB are too many, after that many cycles.
+    pub fn judge(&self, more: i64, cycles: u32) -> Result {
+        if cycles > self.warm && more > GROWTH {
+            return Err(format!(
+                "the kernel uses {more} KiB more than after {} cycles, and {GROWTH} are allowed",
+                self.warm
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub fn run(driver: &str) -> Result<String> {
+    let cycles = cycles()?;
     let mut storm = Storm {
         module: Module::with_devscope(driver),
         device: Device::find(driver)?,
@@ -70,14 +119,11 @@ pub fn run(driver: &str) -> Result<String> {
             programs.push(Program::start(role, &storm.device.node())?);
         }
     }
-    let warm = WARM.min(cycles);
-    let mut before = None;
+    let mut growth = Growth::new(WARM.min(cycles));
     for cycle in 1..=cycles {
         let within = |why| format!("cycle {cycle}: {why}");
         storm.cycle(&mut programs).map_err(within)?;
-        if cycle == warm {
-            before = Some(sys::Memory::now()?);
-        }
+        growth.look(cycle)?;
         if cycle % RELOAD == 0 {
             storm.reload().map_err(within)?;
         }
@@ -90,15 +136,7 @@ pub fn run(driver: &str) -> Result<String> {
             ));
         }
     }
-    let after = sys::Memory::now()?;
-    let before = before.ok_or("there was no cycle")?;
-    let more = after.total() - before.total();
-    say(&format!(
-        "memory_before_kib={} memory_after_kib={} of_which={}",
-        before.total(),
-        after.total(),
-        after.growth_since(&before)
-    ));
+    let more = growth.tell()?;
     let held: usize = programs.iter().map(|program| program.held).sum();
     for program in programs {
         program.end()?;
@@ -108,12 +146,7 @@ pub fn run(driver: &str) -> Result<String> {
     say("refused_to_unload=yes");
     sys::leaks()?;
     say("leaks=0");
-    if cycles > warm && more > GROWTH {
-        return Err(format!(
-            "the kernel uses {more} KiB more than after {warm} cycles, and {GROWTH} are allowed: {}",
-            after.growth_since(&before)
-        ));
-    }
+    growth.judge(more, cycles)?;
     Ok(format!(
         "{cycles} unbinds, {held} files held across them, {} interrupts, {more:+} KiB",
         storm.interrupts,
@@ -207,9 +240,9 @@ impl Storm {
     /// The module stays while a file is open, whether its device is bound or not, and goes after.
     fn reload(&self) -> Result {
         let file = self.device.open()?;
-        self.expect_busy("a file is open")?;
+        expect_busy(&self.module, "a file is open")?;
         self.device.unbind()?;
-        self.expect_busy("a file of an unbound device is open")?;
+        expect_busy(&self.module, "a file of an unbound device is open")?;
         drop(file);
         self.device.bind()?;
         drop(self.device.open()?);
@@ -220,14 +253,15 @@ impl Storm {
         self.module.load("")?;
         check_factorial(&self.device.open()?, 10, "3628800")
     }
+}
 
-    fn expect_busy(&self, why: &str) -> Result {
-        match self.module.try_unload() {
-            // delete_module() has two ways to say it; a module in use is EAGAIN (EWOULDBLOCK).
-            Err(error) if matches!(error.raw_os_error(), Some(EAGAIN | EBUSY)) => Ok(()),
-            Err(error) => Err(format!("unloading while {why}: {error}")),
-            Ok(()) => Err(format!("the module was unloaded while {why}")),
-        }
+/// The module is in use, and does not go.
+pub fn expect_busy(module: &Module, why: &str) -> Result {
+    match module.try_unload() {
+        // delete_module() has two ways to say it; a module in use is EAGAIN (EWOULDBLOCK).
+        Err(error) if matches!(error.raw_os_error(), Some(EAGAIN | EBUSY)) => Ok(()),
+        Err(error) => Err(format!("unloading while {why}: {error}")),
+        Ok(()) => Err(format!("the module was unloaded while {why}")),
     }
 }
 

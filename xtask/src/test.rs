@@ -72,12 +72,16 @@ const SEED_RUST: &[GuestCase] = &[
     case("seed-rust", "case2", Silence),
     case("seed-rust", "leaks", Silence),
 ];
-const STORM: &[GuestCase] = &[case("storm", "edu", Silence)];
+const STORM: &[GuestCase] = &[
+    case("storm", "edu", Silence),
+    case("storm", "ring", Silence),
+];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "case1", NothingNew),
     case("fail-nth", "case2", NothingNew),
     case("fail-nth", "edu", NothingNew),
+    case("fail-nth", "ring", NothingNew),
     case("fail-nth", "case1_cured_c", NothingNew),
     case("fail-nth", "leaks", Silence),
 ];
