@@ -252,6 +252,37 @@ pub(crate) unsafe fn a_killed_percpu_ref_refuses_and_is_released_by_its_last_put
     verdict.happened(true)
 }
 
+pub(crate) unsafe fn a_percpu_ref_that_is_zero_lives_again(_edu: Edu) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: The memory is given back after the reference was released and exited.
+    unsafe {
+        let counted = allocate::<Counted>();
+        bindings::init_completion(&raw mut (*counted).released);
+        let reference = &raw mut (*counted).reference;
+        let (dead, flags) = (bindings::PERCPU_REF_INIT_DEAD, bindings::GFP_KERNEL);
+        let error = bindings::percpu_ref_init(reference, Some(release), dead, flags);
+        verdict.expect(error == 0, "percpu_ref_init() failed", error);
+        for time in 1..=2 {
+            let got = devscope_percpu_ref_tryget_live(reference);
+            verdict.expect(!got, "given out while it is dead", got);
+            // What `reinit_completion()` does, which is an inline function.
+            (*counted).released.done = 0;
+            bindings::percpu_ref_reinit(reference);
+            let got = devscope_percpu_ref_tryget_live(reference);
+            verdict.expect(got, "refused while it lives", got);
+            bindings::percpu_ref_kill_and_confirm(reference, None);
+            devscope_percpu_ref_put(reference);
+            let released = comes(&raw mut (*counted).released);
+            verdict.expect(released, "not released by the last put", released);
+            let releases = (*counted).releases.get();
+            verdict.expect(releases == time, "released this often", releases);
+        }
+        bindings::percpu_ref_exit(reference);
+        give_back(counted);
+    }
+    verdict.happened(true)
+}
+
 // ---- SRCU ----
 
 #[repr(C)]

@@ -94,6 +94,7 @@ explored! {
     a_completion_counts_and_complete_all_is_for_ever,
     a_timeout_passes_and_says_so,
     a_killed_percpu_ref_refuses_and_is_released_by_its_last_put,
+    a_percpu_ref_that_is_zero_lives_again,
     synchronize_srcu_waits_for_readers_that_sleep,
     a_spinlock_admits_one,
     a_spinlock_is_shared_with_a_handler_when_interrupts_are_off,

@@ -850,6 +850,62 @@ fn a_killed_percpu_ref_is_released_by_its_last_put_and_refuses() {
     });
 }
 
+/// Sets up a reference that is dead, lives, and is killed and zero again.
+unsafe fn revived(m: &Machine) -> *mut Counted {
+    // SAFETY: whoever calls this exits the reference and frees the memory.
+    unsafe {
+        let counted = kzalloc(size_of::<Counted>(), GFP_KERNEL).cast::<Counted>();
+        init_completion(&raw mut (*counted).done);
+        let reference = &raw mut (*counted).reference;
+        let flags = PERCPU_REF_INIT_DEAD;
+        assert_eq!(
+            percpu_ref_init(reference, Some(released), flags, GFP_KERNEL),
+            0
+        );
+        assert!(!devscope_percpu_ref_tryget_live(reference));
+        percpu_ref_reinit(reference);
+        assert!(devscope_percpu_ref_tryget_live(reference));
+        devscope_percpu_ref_put(reference);
+        percpu_ref_kill(reference);
+        wait_for_completion(&raw mut (*counted).done);
+        m.settle();
+        counted
+    }
+}
+
+#[test]
+fn a_percpu_ref_lives_again_when_it_is_zero() {
+    explore(1000, |m| {
+        // SAFETY: the memory is freed after the reference has been exited.
+        unsafe {
+            let counted = revived(m);
+            let reference = &raw mut (*counted).reference;
+            assert!(!devscope_percpu_ref_tryget_live(reference));
+            percpu_ref_reinit(reference);
+            assert!(devscope_percpu_ref_tryget_live(reference));
+            devscope_percpu_ref_put(reference);
+            percpu_ref_exit(reference);
+            kfree(counted.cast());
+        }
+    });
+}
+
+#[test]
+fn a_percpu_ref_that_is_held_does_not_live_again() {
+    let failure = failure(|m| {
+        // SAFETY: found out before anything is freed.
+        unsafe {
+            let counted = revived(m);
+            let reference = &raw mut (*counted).reference;
+            percpu_ref_reinit(reference);
+            devscope_percpu_ref_tryget_live(reference);
+            percpu_ref_kill(reference);
+            percpu_ref_reinit(reference);
+        }
+    });
+    assert_eq!(failure.kind, Kind::Misuse);
+}
+
 // ---- Exploring ----
 
 #[test]
