@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             }
         }
         _ => {
-            say("failed=usage: devscope-guest run CASE[,CASE]...");
+            say("usage: devscope-guest run CASE[,CASE]...");
             ExitCode::from(2)
         }
     }

@@ -22,16 +22,10 @@ const TAIL: usize = 20;
 /// `register_irq_proc()` does not look whether the files that it makes in `/proc/irq` could be made,
 /// and `unregister_irq_proc()` warns about each that is not there. The same is reported with the C
 /// drivers, which are run for that.
-const KNOWN: &[Known] = &[
-    Known {
-        first: "WARNING: fs/proc/generic.c",
-        frame: "unregister_irq_proc",
-    },
-    Known {
-        first: "WARNING: fs/proc/generic.c",
-        frame: "unregister_handler_proc",
-    },
-];
+const KNOWN: &[Known] = &[Known {
+    first: "WARNING: fs/proc/generic.c",
+    frame: "unregister_irq_proc",
+}];
 
 /// What the kernel has to say to a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +34,8 @@ pub enum Expects {
     Silence,
     /// Nothing but what is [`KNOWN`].
     NothingNew,
+    /// What is [`KNOWN`], and nothing else: the proof that it is not devscope that brings it about.
+    WhatIsKnown,
     /// A report that has one of these texts in its first line, and in one of its lines this name.
     Report(&'static [&'static str], &'static str),
 }
@@ -47,12 +43,12 @@ pub enum Expects {
 impl Expects {
     /// Whether the case is run on a machine that has reported nothing, and shall go on so.
     pub fn is_silence(self) -> bool {
-        matches!(self, Self::Silence | Self::NothingNew)
+        matches!(self, Self::Silence | Self::NothingNew | Self::WhatIsKnown)
     }
 
     fn known(self) -> &'static [Known] {
         match self {
-            Self::NothingNew => KNOWN,
+            Self::NothingNew | Self::WhatIsKnown => KNOWN,
             Self::Silence | Self::Report(..) => &[],
         }
     }
@@ -156,7 +152,7 @@ impl Judge {
         match said.and_then(|said| said.strip_prefix(&end)) {
             Some(outcome) => {
                 let outcome = outcome.to_owned();
-                self.end(Some(&outcome))
+                self.end(&outcome)
             }
             None => self.look_at_the_clock(),
         }
@@ -196,13 +192,17 @@ impl Judge {
                 });
                 Go::On
             }
-            other => {
-                // Cases are run in the order they were asked for; anything else is a mistake of ours.
-                self.waiting.extend(other);
-                self.boot
-                    .push(format!("devscope bug: {name} begins, and was not next"));
+            // Cases are run in the order they were asked for; anything else is a mistake of ours.
+            Some(case) => {
+                self.judged.push(Judged {
+                    case,
+                    took: Duration::ZERO,
+                    verdict: Verdict::Bad(format!("devscope bug: {name} begins in its place")),
+                    lines: Vec::new(),
+                });
                 Go::Stop
             }
+            None => Go::Stop,
         }
     }
 
@@ -250,8 +250,8 @@ impl Judge {
         }
     }
 
-    fn end(&mut self, outcome: Option<&str>) -> Go {
-        let outcome = match outcome.and_then(|outcome| outcome.split_once('=')) {
+    fn end(&mut self, outcome: &str) -> Go {
+        let outcome = match outcome.split_once('=') {
             Some(("good", words)) => Ok(words.to_owned()),
             Some((_, why)) => Err(why.to_owned()),
             None => Err("it ended without an outcome".into()),
@@ -282,11 +282,17 @@ impl Judge {
 
 fn verdict(expects: Expects, lines: &[String], outcome: Result<String, String>) -> Verdict {
     match expects {
-        Expects::Silence | Expects::NothingNew => {
+        Expects::Silence | Expects::NothingNew | Expects::WhatIsKnown => {
             let (report, passed) = first_unknown_report(lines, expects.known());
             match (report, outcome) {
                 (Some(report), _) => {
                     Verdict::Bad(format!("the kernel reported:\n{}", quoted(report)))
+                }
+                (None, Ok(words)) if passed == 0 && expects == Expects::WhatIsKnown => {
+                    Verdict::Bad(format!(
+                        "Linux was to report about itself here as well, and did not: is that still \
+                         known of it? The program: {words}"
+                    ))
                 }
                 (None, Ok(words)) if passed > 0 => {
                     Verdict::Good(format!("{words}; {passed} reports of Linux about itself"))
@@ -389,6 +395,36 @@ mod tests {
             [("storm/edu".to_owned(), "good: 20 unbinds".to_owned())]
         );
         assert!(left == 0 && !stopped);
+    }
+
+    #[test]
+    fn a_case_that_shows_what_is_known_of_linux_has_to_show_it() {
+        let control = GuestCase {
+            expects: Expects::WhatIsKnown,
+            ..STORM
+        };
+        let end = "[ 3.0] guest: end=storm/edu good=20 unbinds";
+        let known = "[ 2.1] WARNING: fs/proc/generic.c:780 at remove\n[ 2.2]  unregister_irq_proc+0x1\n[ 2.3] ---[ end trace ]---";
+        let log = format!("[ 2.0] guest: begin=storm/edu\n{known}\n{end}");
+        let (verdicts, ..) = judged(&[control], &log, "exited");
+        assert!(
+            verdicts[0].1.starts_with("good: 20 unbinds; 1 "),
+            "{verdicts:?}"
+        );
+        let log = format!("[ 2.0] guest: begin=storm/edu\n{end}");
+        let (verdicts, ..) = judged(&[control], &log, "exited");
+        assert!(
+            verdicts[0].1.starts_with("bad: Linux was to"),
+            "{verdicts:?}"
+        );
+    }
+
+    #[test]
+    fn a_case_that_begins_in_the_place_of_another_is_said_to() {
+        let log = "[ 2.0] guest: begin=storm/other";
+        let (verdicts, left, stopped) = judged(&[STORM], log, "exited");
+        assert!(verdicts[0].1.contains("storm/other begins in its place"));
+        assert!(left == 0 && stopped);
     }
 
     #[test]

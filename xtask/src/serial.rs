@@ -168,11 +168,6 @@ impl Account {
         let Some(said) = said_by_guest(line) else {
             return;
         };
-        // A reason is a whole sentence.
-        if let Some(reason) = said.strip_prefix("failed=") {
-            self.0.entry("failed".into()).or_insert(reason.to_owned());
-            return;
-        }
         for (key, value) in said
             .split_whitespace()
             .filter_map(|pair| pair.split_once('='))
@@ -304,20 +299,17 @@ mod tests {
     }
 
     #[test]
-    fn the_account_keeps_the_last_value_and_the_first_failure() {
+    fn the_account_keeps_the_last_value_that_the_guest_said() {
         let mut account = Account::default();
         for line in [
             "[    5.1] guest: cycle=1 interrupts=10",
             "[    5.2] edu 0000:00:03.0: something cycle=9",
             "[    5.3] guest: cycle=2 interrupts=25",
-            "[    5.4] guest: failed=read() gave 3, wanted ENODEV",
-            "[    5.5] guest: failed=something after it",
         ] {
             account.hear(line);
         }
         assert_eq!(account.number("cycle"), Some(2));
         assert_eq!(account.number("interrupts"), Some(25));
-        assert_eq!(account.get("failed"), Some("read() gave 3, wanted ENODEV"));
         assert_eq!(account.get("nothing"), None);
     }
 }
