@@ -25,6 +25,7 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{self, ordering, Atomic, Full, Relaxed},
+        barrier,
         poll::PollTable,
         rcu, srcu, Arc, ArcBorrow, Completion, CondVar, LockClassKey, Mutex, MutexGuard, Refcount,
         SetOnce, SpinLockGuard, Srcu, UniqueArc,
@@ -201,6 +202,9 @@ fn signatures<'a>() {
     let _: unsafe fn(*mut u32) -> KBox<u32> = KBox::from_raw;
     let _: On<'a, Completion, ()> = Completion::complete_all;
     let _: fn(&'a Atomic<u32>, u32, Full) -> u32 = Atomic::fetch_add;
+    let _: fn(barrier::Read) = barrier::smp_mb;
+    let _: fn(barrier::Write) = barrier::smp_mb;
+    let _: fn(barrier::Full) = barrier::smp_mb;
     let _: fn(&'a mut IovIterDest<'a>, &'a mut i64, &'a [u8]) -> Result<usize> =
         IovIterDest::simple_read_from_buffer;
     let _: fn(&'a mut IovIterSource<'a>, &'a mut [u8]) -> usize = IovIterSource::copy_from_iter;

@@ -10,7 +10,7 @@ use kernel::{
     pci,
     prelude::*,
 };
-use std::cell::Cell;
+use core::cell::Cell;
 
 /// A register.
 const STATUS: usize = 0x24;

@@ -111,6 +111,10 @@ pub const BY_HAND: &[Deliberate] = &[
         ],
     },
     Deliberate {
+        why: "generic over the barriers that there are, by a trait that only the kernel names",
+        names: &["kernel::sync::barrier::smp_mb"],
+    },
+    Deliberate {
         why: "its type has bounds on parameters of its own, which no parameter of an \
               implementation can have",
         names: &["kernel::io::IoBackend"],
