@@ -58,6 +58,7 @@ pub mod work;
 #[doc(hidden)]
 pub mod binding;
 mod body;
+mod bus;
 mod deferred;
 mod gate;
 mod helpers;
