@@ -59,7 +59,7 @@ impl<T> Binding<T> {
     ) -> Result {
         // SAFETY: `'a` is a borrow of this binding, whose drop ends the scope if nothing else did.
         // What the closures borrow for `'a` lasts until then: the data by the type's invariant, the device
-        // because the driver core keeps it bound until it has dropped its private data.
+        // because the driver core keeps it bound until the callback that drops the binding has returned.
         unsafe {
             self.get_ref()
                 .members

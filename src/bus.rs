@@ -3,12 +3,18 @@
 //! What a driver is, on whatever bus: three calls, and an adapter between them and C.
 //!
 //! ```text
-//!   C's probe callback                     C's remove callback        the driver core
-//!       |                                       |                         |
-//!   Driver::probe    Driver::attach          Driver::unbind           drops the data
-//!   builds Data      fills the scope         silences the hardware
-//!                    (ends it, if it fails)  (then the scope ends)
+//!   C's probe callback                     C's remove callback
+//!       |                                       |
+//!   Driver::probe    Driver::attach          Driver::unbind         the scope ends,
+//!   builds Data      fills the scope         silences the hardware  Data is dropped
+//!                    (ends it, if it fails)
 //! ```
+//!
+//! `Data` is dropped in the callback itself. The driver core would do it too, for Rust's drivers
+//! (`post_unbind_rust`); but that is after the bus's own cleaning up, which on I2C lets go of the device's
+//! resources (`devres_release_group()` in `i2c_device_remove()` and in `i2c_device_probe()`), and `Data` may
+//! borrow one of them for as long as the device is bound (`Devres::access()`). The faux bus, whose
+//! driver is C's, has no such callback at all.
 //!
 //! What the callbacks do is in two ordinary functions, [`probe`] and [`remove`]. [`driver!`] makes a bus
 //! out of them: it documents the trait, and writes the adapter. A bus states what is its own. That is
@@ -16,13 +22,18 @@
 //! them to the authors of drivers, and what a macro makes up it cannot show well.
 
 use crate::{binding::Binding, Scope};
+use core::ptr;
 use kernel::{
+    bindings,
     device::{CoreInternal, Device},
     error::from_result,
     prelude::*,
+    types::ForeignOwnable,
 };
 
 /// What a probe callback does: keeps the driver's data with the device, and goes live.
+///
+/// If going live fails, the scope has ended, and the data is dropped, when this returns.
 pub(crate) fn probe<'a, T: 'a>(
     dev: &'a Device<CoreInternal<'_>>,
     data: impl PinInit<T, Error>,
@@ -32,24 +43,45 @@ pub(crate) fn probe<'a, T: 'a>(
         dev.set_drvdata(Binding::new(data))?;
         // SAFETY: Stored one line above, with this type.
         let binding = unsafe { dev.drvdata_borrow::<Binding<T>>() };
-        // On failure the scope has ended; the driver core drops the binding with the rest
-        // (`device_unbind_cleanup()` in `drivers/base/dd.c`).
-        binding.attach(attach)?;
+        binding.attach(attach).inspect_err(|_| {
+            // SAFETY: Stored above, with this type. What `attach` has borrowed from it is gone:
+            // `Binding::attach` has ended the scope.
+            unsafe { drop_data::<T>(dev) };
+        })?;
         Ok(0)
     })
 }
 
-/// What a remove callback does: lets the driver silence the hardware, and ends the scope.
+/// What a remove callback does: lets the driver silence the hardware, ends the scope, and drops the data.
 ///
 /// # Safety
 ///
-/// [`probe`] has succeeded for this device, with data of type `T`.
+/// [`probe`] has succeeded for this device, with data of type `T`, and this is called once.
 pub(crate) unsafe fn remove<T>(dev: &Device<CoreInternal<'_>>, unbind: impl FnOnce(Pin<&T>)) {
-    // SAFETY: `probe` succeeded, so it stored a binding of this type, and the driver core drops
-    // it after this call.
+    // SAFETY: `probe` succeeded, so it stored a binding of this type, which nobody has taken.
     let binding = unsafe { dev.drvdata_borrow::<Binding<T>>() };
     unbind(binding.data());
     binding.detach();
+    // SAFETY: As above; nothing is borrowed any more, since the scope has ended.
+    unsafe { drop_data::<T>(dev) };
+}
+
+/// Drops what [`probe`] has stored. The driver core finds nothing left to drop then.
+///
+/// # Safety
+///
+/// The device's private data is what `probe` stored, for a `T`, and nothing borrows it.
+unsafe fn drop_data<T>(dev: &Device<CoreInternal<'_>>) {
+    // `Device` is a transparent wrapper.
+    let dev = ptr::from_ref(dev).cast::<bindings::device>().cast_mut();
+    // SAFETY: A live device.
+    let data = unsafe { bindings::dev_get_drvdata(dev) };
+    // SAFETY: A live device. We are in a callback of its bus, so its lock is held, and nobody else looks.
+    unsafe { bindings::dev_set_drvdata(dev, ptr::null_mut()) };
+    // SAFETY:
+    // - `Device::set_drvdata` has it from `into_foreign`, of a `Pin<KBox<Binding<T>>>`: requirement.
+    // - Taken once: null stands there now.
+    drop(unsafe { <Pin<KBox<Binding<T>>>>::from_foreign(data.cast()) });
 }
 
 /// Makes a bus. The file imports the kernel's prelude. In `info` and `register`, `Self` is the adapter,
