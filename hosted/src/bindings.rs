@@ -402,6 +402,118 @@ pub struct platform_device {
 
 #[repr(C)]
 #[derive(Copy, Clone)]
+pub struct auxiliary_device_id {
+    pub name: [ffi::c_char; 40],
+    pub driver_data: kernel_ulong_t,
+}
+
+#[repr(C)]
+pub struct auxiliary_device {
+    pub dev: device,
+    pub name: *const ffi::c_char,
+    pub id: u32_,
+    pub registration_data_rust: *mut ffi::c_void,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct auxiliary_driver {
+    pub probe: Option<
+        unsafe extern "C" fn(
+            auxdev: *mut auxiliary_device,
+            id: *const auxiliary_device_id,
+        ) -> ffi::c_int,
+    >,
+    pub remove: Option<unsafe extern "C" fn(auxdev: *mut auxiliary_device)>,
+    pub shutdown: Option<unsafe extern "C" fn(auxdev: *mut auxiliary_device)>,
+    pub name: *const ffi::c_char,
+    pub driver: device_driver,
+    pub id_table: *const auxiliary_device_id,
+}
+
+#[repr(C)]
+pub struct faux_device {
+    pub dev: device,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct faux_device_ops {
+    pub probe: Option<unsafe extern "C" fn(faux_dev: *mut faux_device) -> ffi::c_int>,
+    pub remove: Option<unsafe extern "C" fn(faux_dev: *mut faux_device)>,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct i2c_device_id {
+    pub name: [ffi::c_char; 20],
+    pub driver_data: kernel_ulong_t,
+}
+
+#[repr(C)]
+pub struct i2c_client {
+    pub flags: ffi::c_ushort,
+    pub addr: ffi::c_ushort,
+    pub name: [ffi::c_char; 20],
+    pub dev: device,
+    pub init_irq: ffi::c_int,
+    pub irq: ffi::c_int,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct i2c_driver {
+    pub probe: Option<unsafe extern "C" fn(client: *mut i2c_client) -> ffi::c_int>,
+    pub remove: Option<unsafe extern "C" fn(client: *mut i2c_client)>,
+    pub shutdown: Option<unsafe extern "C" fn(client: *mut i2c_client)>,
+    pub driver: device_driver,
+    pub id_table: *const i2c_device_id,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct usb_device_id {
+    pub match_flags: __u16,
+    pub idVendor: __u16,
+    pub idProduct: __u16,
+    pub bcdDevice_lo: __u16,
+    pub bcdDevice_hi: __u16,
+    pub bDeviceClass: __u8,
+    pub bDeviceSubClass: __u8,
+    pub bDeviceProtocol: __u8,
+    pub bInterfaceClass: __u8,
+    pub bInterfaceSubClass: __u8,
+    pub bInterfaceProtocol: __u8,
+    pub bInterfaceNumber: __u8,
+    pub driver_info: kernel_ulong_t,
+}
+
+#[repr(C)]
+pub struct usb_device {
+    pub dev: device,
+}
+
+#[repr(C)]
+pub struct usb_interface {
+    pub dev: device,
+    pub usb_dev: *mut device,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct usb_driver {
+    pub name: *const ffi::c_char,
+    pub probe: Option<
+        unsafe extern "C" fn(intf: *mut usb_interface, id: *const usb_device_id) -> ffi::c_int,
+    >,
+    pub disconnect: Option<unsafe extern "C" fn(intf: *mut usb_interface)>,
+    pub shutdown: Option<unsafe extern "C" fn(intf: *mut usb_interface)>,
+    pub id_table: *const usb_device_id,
+    pub driver: device_driver,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
 pub struct platform_device_info {
     pub parent: *mut device,
     pub fwnode: *mut fwnode_handle,
@@ -572,6 +684,17 @@ zeroed_default!(
     platform_device,
     platform_device_info,
     platform_driver,
+    auxiliary_device_id,
+    auxiliary_device,
+    auxiliary_driver,
+    faux_device,
+    faux_device_ops,
+    i2c_device_id,
+    i2c_client,
+    i2c_driver,
+    usb_device_id,
+    usb_interface,
+    usb_driver,
     module,
     inode,
     file,
@@ -749,6 +872,13 @@ pub const ENOGRACE: u32 = 531;
 // ---- Functions ----
 
 pub use crate::hosted::functions::{
+    __auxiliary_device_add, __auxiliary_driver_register, auxiliary_device_delete,
+    auxiliary_device_init, auxiliary_device_uninit, auxiliary_driver_unregister,
+    faux_device_create, faux_device_destroy, i2c_del_driver, i2c_match_id, i2c_register_driver,
+    i2c_verify_client, interface_to_usbdev, usb_deregister, usb_get_intf, usb_put_intf,
+    usb_register_driver,
+};
+pub use crate::hosted::functions::{
     __flush_workqueue, alloc_workqueue, cancel_work, cancel_work_sync, current_work,
     destroy_workqueue, disable_work, disable_work_sync, drain_workqueue, enable_work, flush_work,
     init_work_with_key, queue_work, queue_work_on, schedule_work, work_busy,
@@ -864,9 +994,22 @@ system_queues! {
     system_bh_highpri_wq = 10;
 }
 
+pub const USB_DEVICE_ID_MATCH_VENDOR: u32 = 0x001;
+pub const USB_DEVICE_ID_MATCH_PRODUCT: u32 = 0x002;
+pub const USB_DEVICE_ID_MATCH_DEVICE: u32 = 0x003;
+pub const USB_DEVICE_ID_MATCH_DEV_CLASS: u32 = 0x010;
+pub const USB_DEVICE_ID_MATCH_INT_CLASS: u32 = 0x080;
+pub const USB_DEVICE_ID_MATCH_INT_SUBCLASS: u32 = 0x100;
+pub const USB_DEVICE_ID_MATCH_INT_PROTOCOL: u32 = 0x200;
+pub const USB_DEVICE_ID_MATCH_INT_NUMBER: u32 = 0x400;
+pub const USB_DEVICE_ID_MATCH_INT_INFO: u32 = 0x380;
+
 pub static pci_bus_type: bus_type = bus_type {
     name: c"pci".as_ptr().cast(),
 };
 pub static platform_bus_type: bus_type = bus_type {
     name: c"platform".as_ptr().cast(),
+};
+pub static i2c_bus_type: bus_type = bus_type {
+    name: c"i2c".as_ptr().cast(),
 };

@@ -106,6 +106,14 @@ impl<Ctx: DeviceContext> Device<Ctx> {
         self.0.get()
     }
 
+    /// Whose child it is.
+    pub(crate) fn parent(&self) -> Option<&Device> {
+        // SAFETY: A valid device, by invariant 1, whose parent is set when it is made.
+        let parent = unsafe { (*self.as_raw()).parent };
+        // SAFETY: It holds a reference to its parent.
+        (!parent.is_null()).then(|| unsafe { Device::from_raw(parent) })
+    }
+
     /// The device at an address.
     ///
     /// # Safety

@@ -21,6 +21,7 @@
 
 pub mod edu;
 
+mod buses;
 mod device;
 mod explore;
 mod fidelity;
@@ -46,6 +47,7 @@ mod workqueue;
 #[cfg(test)]
 mod tests;
 
+pub use buses::{DeviceSlot, I2cInfo, UsbInfo};
 pub use explore::{explore, run, Explore, Finished, Outcome, Stats};
 pub use irq::IrqLine;
 #[doc(hidden)]
@@ -67,6 +69,7 @@ use std::sync::Arc;
 
 /// Everything that `bindings` re-exports.
 pub(crate) mod functions {
+    pub use super::buses::*;
     pub use super::device::*;
     pub use super::io::*;
     pub use super::irq::*;
@@ -166,6 +169,21 @@ impl Machine {
     /// Add a platform device.
     pub fn add_platform(&self, info: PlatformInfo) -> PlatformSlot {
         platform::add(info)
+    }
+
+    /// Add an I2C device.
+    pub fn add_i2c(&self, info: I2cInfo) -> DeviceSlot {
+        buses::add_i2c(info)
+    }
+
+    /// Plug in a USB device with one interface.
+    pub fn plug_usb(&self, info: UsbInfo) -> DeviceSlot {
+        buses::add_usb(info)
+    }
+
+    /// The device of that name. This is how one finds those that drivers make: auxiliary and faux ones.
+    pub fn device(&self, name: &str) -> Option<DeviceSlot> {
+        DeviceSlot::find(name)
     }
 
     /// A line that belongs to no device.

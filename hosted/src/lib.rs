@@ -18,6 +18,7 @@ extern crate self as kernel;
 
 pub mod acpi;
 pub mod alloc;
+pub mod auxiliary;
 #[doc(hidden)]
 pub mod bindings;
 pub mod bits;
@@ -26,11 +27,13 @@ pub mod device;
 pub mod device_id;
 pub mod driver;
 pub mod error;
+pub mod faux;
 pub mod ffi;
 pub mod fmt;
 pub mod fs;
 mod hooks;
 pub mod hosted;
+pub mod i2c;
 pub mod init;
 pub mod interrupt;
 pub mod io;
@@ -53,6 +56,7 @@ pub mod time;
 pub mod transmute;
 pub mod types;
 pub mod uaccess;
+pub mod usb;
 pub mod workqueue;
 
 pub use hosted_kernel_macros as macros;

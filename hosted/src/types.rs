@@ -1,6 +1,6 @@
 //! Types that everything else is made of.
 //!
-//! Mirrors `rust/kernel/types.rs`. Left out: `ForLt` and `CovariantForLt`.
+//! Mirrors `rust/kernel/types.rs`. Left out: the macros `ForLt!` and `CovariantForLt!`.
 
 use crate::ffi::c_void;
 use core::{
@@ -220,3 +220,23 @@ pub type NotThreadSafe = PhantomData<*mut ()>;
 /// The value of [`type@NotThreadSafe`].
 #[allow(non_upper_case_globals)]
 pub const NotThreadSafe: NotThreadSafe = PhantomData;
+
+/// A type with a lifetime left open.
+pub trait ForLt {
+    /// The type with that lifetime.
+    type Of<'a>: 'a;
+}
+
+/// A [`ForLt`] whose type is covariant in the lifetime.
+///
+/// # Safety
+///
+/// It is.
+pub unsafe trait CovariantForLt: ForLt {
+    /// The same value for a shorter time.
+    fn cast_ref<'r, 'short: 'r, 'long: 'short>(long: &'r Self::Of<'long>) -> &'r Self::Of<'short> {
+        let long: *const Self::Of<'long> = long;
+        // SAFETY: Lifetimes do not change a type's layout, and it is covariant.
+        unsafe { &*long.cast() }
+    }
+}

@@ -6,6 +6,7 @@
     reason = "what is asked of callers, C's documentation says"
 )]
 
+use super::buses::{self, I2cInfo, UsbInfo};
 use super::irq::{free_irq, request_threaded_irq};
 use super::ledger;
 use super::locks::{lock_mutex, name_mutex, unlock_mutex};
@@ -16,8 +17,8 @@ use super::report::Kind;
 use super::table::Table;
 use super::{is_c_string, nobody};
 use crate::bindings::{
-    bus_type, device, device_driver, gfp_t, irq_handler_t, pci_bus_type, platform_bus_type,
-    __GFP_ZERO, EBUSY, ENODEV, ENOMEM,
+    bus_type, device, device_driver, gfp_t, i2c_bus_type, irq_handler_t, pci_bus_type,
+    platform_bus_type, __GFP_ZERO, EBUSY, ENODEV, ENOMEM,
 };
 use crate::error::{Error, Result};
 use crate::ffi;
@@ -42,6 +43,12 @@ pub(crate) enum Resource {
 pub(crate) enum Bus {
     Pci(PciState),
     Platform(PlatformState),
+    /// On the auxiliary bus: the structure is its driver's, and C's `release` frees it.
+    Auxiliary,
+    /// With what its maker wants to be called.
+    Faux(*const crate::bindings::faux_device_ops),
+    I2c(I2cInfo),
+    Usb(UsbInfo),
     /// Made by a driver for a node in `/dev`.
     Class,
 }
@@ -54,6 +61,8 @@ pub(crate) struct Dev {
     container: usize,
     pub(crate) bus: Bus,
     references: u32,
+    /// Counted, or 0.
+    parent: usize,
     driver: Option<Driver>,
     resources: Vec<(Resource, Place)>,
     match_data: usize,
@@ -66,6 +75,11 @@ pub(crate) struct Dev {
 pub(crate) enum Driver {
     Pci(*mut crate::bindings::pci_driver),
     Platform(*mut crate::bindings::platform_driver),
+    Auxiliary(*mut crate::bindings::auxiliary_driver),
+    I2c(*mut crate::bindings::i2c_driver),
+    Usb(*mut crate::bindings::usb_driver),
+    /// The only driver of the faux bus, which is the kernel's own.
+    Faux,
 }
 
 impl Driver {
@@ -76,6 +90,10 @@ impl Driver {
             match self {
                 Driver::Pci(driver) => &raw mut (*driver).driver,
                 Driver::Platform(driver) => &raw mut (*driver).driver,
+                Driver::Auxiliary(driver) => &raw mut (*driver).driver,
+                Driver::I2c(driver) => &raw mut (*driver).driver,
+                Driver::Usb(driver) => &raw mut (*driver).driver,
+                Driver::Faux => buses::faux_driver(),
             }
         }
     }
@@ -84,6 +102,10 @@ impl Driver {
         match self {
             Driver::Pci(driver) => driver as usize,
             Driver::Platform(driver) => driver as usize,
+            Driver::Auxiliary(driver) => driver as usize,
+            Driver::I2c(driver) => driver as usize,
+            Driver::Usb(driver) => driver as usize,
+            Driver::Faux => buses::faux_driver() as usize,
         }
     }
 
@@ -91,6 +113,10 @@ impl Driver {
         match self {
             Driver::Pci(_) => size_of::<crate::bindings::pci_driver>(),
             Driver::Platform(_) => size_of::<crate::bindings::platform_driver>(),
+            Driver::Auxiliary(_) => size_of::<crate::bindings::auxiliary_driver>(),
+            Driver::I2c(_) => size_of::<crate::bindings::i2c_driver>(),
+            Driver::Usb(_) => size_of::<crate::bindings::usb_driver>(),
+            Driver::Faux => size_of::<device_driver>(),
         }
     }
 }
@@ -175,7 +201,9 @@ pub(crate) fn register(dev: *mut device, container: usize, name: &str, bus: Bus)
     let bus_type: *const bus_type = match bus {
         Bus::Pci(_) => &raw const pci_bus_type,
         Bus::Platform(_) => &raw const platform_bus_type,
-        Bus::Class => std::ptr::null(),
+        Bus::I2c(_) => &raw const i2c_bus_type,
+        // Nobody looks for these buses by their type.
+        Bus::Auxiliary | Bus::Faux(_) | Bus::Usb(_) | Bus::Class => std::ptr::null(),
     };
     // SAFETY: `dev` has just been allocated, zeroed.
     unsafe { (*dev).bus = bus_type };
@@ -188,6 +216,7 @@ pub(crate) fn register(dev: *mut device, container: usize, name: &str, bus: Bus)
             container,
             bus,
             references: 1,
+            parent: 0,
             driver: None,
             resources: Vec::new(),
             match_data: 0,
@@ -233,6 +262,12 @@ fn matches(driver: Driver, dev: usize) -> Option<(usize, usize)> {
         match (&w.dev(dev).bus, driver) {
             (Bus::Pci(state), Driver::Pci(driver)) => pci::matching_id(state, driver),
             (Bus::Platform(state), Driver::Platform(driver)) => platform::matching(state, driver),
+            (Bus::Auxiliary, Driver::Auxiliary(driver)) => {
+                buses::auxiliary_matching(&w.dev(dev).name.clone(), driver)
+            }
+            (Bus::I2c(info), Driver::I2c(driver)) => buses::i2c_matching(info, driver),
+            (Bus::Usb(info), Driver::Usb(driver)) => buses::usb_matching(info, driver),
+            (Bus::Faux(_), Driver::Faux) => Some((0, 0)),
             _ => None,
         }
     })
@@ -258,6 +293,14 @@ fn really_probe(dev: usize, driver: Driver, place: Place) -> ffi::c_int {
         Driver::Pci(driver) => unsafe { pci::probe(dev, driver, id) },
         // SAFETY: as above.
         Driver::Platform(driver) => unsafe { platform::probe(dev, driver, id) },
+        // SAFETY: as above.
+        Driver::Auxiliary(driver) => unsafe { buses::auxiliary_probe(dev, driver, id) },
+        // SAFETY: as above.
+        Driver::I2c(driver) => unsafe { buses::i2c_probe(dev, driver, place) },
+        // SAFETY: as above.
+        Driver::Usb(driver) => unsafe { buses::usb_probe(dev, driver, id) },
+        // SAFETY: as above.
+        Driver::Faux => unsafe { buses::faux_probe(dev) },
     };
     if result != 0 {
         world(|w| w.note("could not probe", &name, Some(place)));
@@ -302,6 +345,14 @@ fn release_driver(dev: usize, place: Place) {
         Driver::Pci(driver) => unsafe { pci::remove(dev, driver) },
         // SAFETY: the driver is bound to this device.
         Driver::Platform(driver) => unsafe { platform::remove(dev, driver) },
+        // SAFETY: the driver is bound to this device.
+        Driver::Auxiliary(driver) => unsafe { buses::auxiliary_remove(dev, driver) },
+        // SAFETY: the driver is bound to this device.
+        Driver::I2c(driver) => unsafe { buses::i2c_remove(dev, driver, place) },
+        // SAFETY: the driver is bound to this device.
+        Driver::Usb(driver) => unsafe { buses::usb_disconnect(dev, driver) },
+        // SAFETY: the driver is bound to this device.
+        Driver::Faux => unsafe { buses::faux_remove(dev) },
     }
     preempt();
     unbind_cleanup(dev, place);
@@ -358,23 +409,57 @@ pub(crate) fn attach(dev: usize) {
     }
 }
 
+/// A faux device is bound when it is made, by nobody else and to nothing else.
+#[track_caller]
+pub(crate) fn bind_faux(dev: usize) {
+    let place = Location::caller();
+    lock_mutex(dev, false, place);
+    really_probe(dev, Driver::Faux, place);
+    unlock_mutex(dev, place);
+}
+
+/// `dev_set_name`, and the part of `device_add` that counts the parent.
+pub(crate) fn add_to(dev: usize, name: &str, parent: usize) {
+    world(|w| {
+        w.dev(parent).references += 1;
+        let entry = w.dev(dev);
+        entry.parent = parent;
+        entry.name = name.into();
+        entry.c_name = name.bytes().chain([0]).collect();
+        name_mutex(w, dev, &format!("dev->mutex of {name}"));
+    });
+}
+
+/// The device of that name, if there is one.
+pub(crate) fn find(name: &str) -> Option<usize> {
+    world(|w| {
+        let is = |(_, dev): &&(usize, Dev)| &*dev.name == name && !dev.dead;
+        w.devices.devices.iter().find(is).map(|&(dev, _)| dev)
+    })
+}
+
 /// `device_del`, and the end of the slot's reference.
 #[track_caller]
 pub(crate) fn unplug(dev: usize) {
     let place = Location::caller();
+    if del(dev, place) {
+        put(dev, place);
+    }
+}
+
+/// `device_del`. False if somebody else did it.
+pub(crate) fn del(dev: usize, place: Place) -> bool {
     lock_mutex(dev, false, place);
     let first = world(|w| !std::mem::replace(&mut w.dev(dev).dead, true));
     if first {
         release_driver(dev, place);
     }
     unlock_mutex(dev, place);
-    if first {
-        put(dev, place);
-    }
+    first
 }
 
 #[track_caller]
-fn register_driver(driver: Driver, place: Place) -> ffi::c_int {
+pub(crate) fn register_driver(driver: Driver, place: Place) -> ffi::c_int {
     step("registers a driver", &nobody(), place);
     let devices = world(|w| {
         w.check(driver.address(), driver.size(), "a driver", place);
@@ -400,7 +485,7 @@ fn register_driver(driver: Driver, place: Place) -> ffi::c_int {
 }
 
 #[track_caller]
-fn unregister_driver(driver: Driver, place: Place) {
+pub(crate) fn unregister_driver(driver: Driver, place: Place) {
     step("unregisters a driver", &nobody(), place);
     let devices = world(|w| {
         w.devices.drivers.retain(|(other, _)| *other != driver);
@@ -486,16 +571,29 @@ pub unsafe fn put_device(dev: *mut device) {
 }
 
 pub(crate) fn put(dev: usize, place: Place) {
-    world(|w| {
+    let last = world(|w| {
         let entry = w.dev(dev);
         entry.references -= 1;
         if entry.references > 0 {
-            return;
+            return None;
         }
-        let container = entry.container;
+        let (container, parent) = (entry.container, entry.parent);
         w.devices.devices.remove(dev);
-        w.free(container, place);
+        Some((container, parent))
     });
+    let Some((container, parent)) = last else {
+        return;
+    };
+    let device = dev as *mut device;
+    // SAFETY: the last reference was given up, so the structure is there until it is released below.
+    match unsafe { (*device).release } {
+        // SAFETY: as C's `device_release()`: whoever made the device gave this function for it.
+        Some(release) => unsafe { release(device) },
+        None => world(|w| w.free(container, place)),
+    }
+    if parent != 0 {
+        put(parent, place);
+    }
 }
 
 #[track_caller]
@@ -545,7 +643,7 @@ pub unsafe fn dev_is_platform(dev: *const device) -> bool {
 // ---- devres ----
 
 /// Undo what the driver left to devres, last first.
-fn devres_release_all(dev: usize, place: Place) {
+pub(crate) fn devres_release_all(dev: usize, place: Place) {
     while let Some((resource, added)) = world(|w| w.dev(dev).resources.pop()) {
         release(dev, resource, added, place);
     }
