@@ -84,7 +84,7 @@ unsafe fn drop_data<T>(dev: &Device<CoreInternal<'_>>) {
     drop(unsafe { <Pin<KBox<Binding<T>>>>::from_foreign(data.cast()) });
 }
 
-/// Makes a bus. The file imports the kernel's prelude. In `info` and `register`, `Self` is the adapter,
+/// Makes a bus. The file imports the kernel's prelude and the contexts of devices. In `info` and `register`, `Self` is the adapter,
 /// and `D` the driver.
 macro_rules! driver {
     (
@@ -101,11 +101,11 @@ macro_rules! driver {
         $adapter:item
 
         // The device as Rust has it, and as C has it.
-        device: $Device:ident = $device:ident,
+        device: $Device:ident = $device:ty,
         // C's structure for a driver.
-        driver: $cdriver:ident,
+        driver: $cdriver:ty,
         // What the matching id tells, by the device and what else C passes.
-        info: |$dev:ident $(, $id:ident: $Id:ty)?| $info:block,
+        $(info: |$dev:ident $(, $id:ident: $Id:ty)?| $info:block,)?
         register: |$reg:ident, $name:ident, $owner:ident| $register:block,
         unregister: $unregister:path,
 
@@ -166,16 +166,16 @@ macro_rules! driver {
         // - `bus::probe` stores a `Binding<D::Data<'_>>`.
         // - The structure embeds a `struct device_driver` at that offset.
         unsafe impl<D: Driver> ::kernel::driver::DriverLayout for Adapter<D> {
-            type DriverType = ::kernel::bindings::$cdriver;
+            type DriverType = $cdriver;
             type DriverData<'bound> = $crate::binding::Binding<D::Data<'bound>>;
             const DEVICE_DRIVER_OFFSET: usize =
-                ::core::mem::offset_of!(::kernel::bindings::$cdriver, driver);
+                ::core::mem::offset_of!($cdriver, driver);
         }
 
         // SAFETY: `unregister` undoes what a successful `register` did.
         unsafe impl<D: Driver> ::kernel::driver::RegistrationOps for Adapter<D> {
             unsafe fn register(
-                driver: &::kernel::types::Opaque<::kernel::bindings::$cdriver>,
+                driver: &::kernel::types::Opaque<$cdriver>,
                 $name: &'static CStr,
                 $owner: &'static ThisModule,
             ) -> Result {
@@ -186,7 +186,7 @@ macro_rules! driver {
             }
 
             unsafe fn unregister(
-                driver: &::kernel::types::Opaque<::kernel::bindings::$cdriver>,
+                driver: &::kernel::types::Opaque<$cdriver>,
             ) {
                 // SAFETY: Registered: requirement of `unregister`.
                 unsafe { $unregister(driver.get()) };
@@ -199,27 +199,40 @@ macro_rules! driver {
             /// Called by the bus, with a device to probe, and with the entry that matched where the
             /// bus passes one.
             unsafe extern "C" fn probe(
-                dev: *mut ::kernel::bindings::$device
-                $(, $id: *const $Id)?
+                dev: *mut $device
+                $($(, $id: *const $Id)?)?
             ) -> c_int {
                 // SAFETY: The bus passes a live device, for the time of this call at least; the type
                 // is a transparent wrapper.
-                let $dev = unsafe { &*dev.cast::<$Device<::kernel::device::CoreInternal<'_>>>() };
-                let info: Option<&'static D::IdInfo> = $info;
-                $crate::bus::probe($dev.as_ref(), D::probe($dev, info), |data, scope| {
-                    D::attach($dev, data, scope)
+                let internal = unsafe { &*dev.cast::<$Device<CoreInternal<'_>>>() };
+                // SAFETY: As above, and the bus holds the device's lock.
+                let core = unsafe { &*dev.cast::<$Device<Core<'_>>>() };
+                // SAFETY: As above, and the device stays bound until the callback that ends the scope
+                // has returned: this one, if it fails, or `remove`.
+                let bound = unsafe { &*dev.cast::<$Device<Bound>>() };
+                let data = D::probe(core $(, {
+                    let $dev = internal;
+                    let info: Option<&'static D::IdInfo> = $info;
+                    info
+                })?);
+                $crate::bus::probe(internal.as_ref(), data, |data, scope| {
+                    D::attach(bound, data, scope)
                 })
             }
 
             /// # Safety
             ///
             /// Called by the bus, with a device for which `probe` has succeeded.
-            unsafe extern "C" fn remove(dev: *mut ::kernel::bindings::$device) {
+            unsafe extern "C" fn remove(dev: *mut $device) {
                 // SAFETY: As in `probe`.
-                let dev = unsafe { &*dev.cast::<$Device<::kernel::device::CoreInternal<'_>>>() };
+                let internal = unsafe { &*dev.cast::<$Device<CoreInternal<'_>>>() };
+                // SAFETY: As in `probe`.
+                let core = unsafe { &*dev.cast::<$Device<Core<'_>>>() };
                 // SAFETY: `probe` succeeded: requirement of this function.
                 unsafe {
-                    $crate::bus::remove::<D::Data<'_>>(dev.as_ref(), |data| D::unbind(dev, data));
+                    $crate::bus::remove::<D::Data<'_>>(internal.as_ref(), |data| {
+                        D::unbind(core, data)
+                    });
                 }
             }
         }

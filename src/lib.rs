@@ -44,7 +44,10 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs)]
 
+pub mod auxiliary;
+pub mod faux;
 pub mod file;
+pub mod i2c;
 pub mod irq;
 pub mod part;
 pub mod pci;
@@ -52,6 +55,7 @@ pub mod platform;
 pub mod poll;
 mod scope;
 pub mod tasklet;
+pub mod usb;
 pub mod wait;
 pub mod work;
 

@@ -8,7 +8,7 @@ use crate::{bus, Scope};
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    device::{Bound, Core},
+    device::{Bound, Core, CoreInternal},
     device_id::RawDeviceIdIndex,
     pci::{Device, DeviceId, IdTable},
     prelude::*,
@@ -48,9 +48,9 @@ bus::driver! {
 
     pub struct Adapter<D: Driver>(PhantomData<D>);
 
-    device: Device = pci_dev,
-    driver: pci_driver,
-    info: |pdev, id: bindings::pci_device_id| {
+    device: Device = bindings::pci_dev,
+    driver: bindings::pci_driver,
+    info: |_pdev, id: bindings::pci_device_id| {
         // SAFETY: The bus passes a live entry; `DeviceId` is a transparent wrapper.
         let id = unsafe { &*id.cast::<DeviceId>() };
         // SAFETY: The entry is one of `ID_TABLE`, or a dynamic one, whose `driver_data` is checked to

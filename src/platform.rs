@@ -8,7 +8,7 @@ use crate::{bus, Scope};
 use core::{marker::PhantomData, ptr};
 use kernel::{
     acpi, bindings,
-    device::{Bound, Core},
+    device::{Bound, Core, CoreInternal},
     driver, of,
     platform::Device,
     prelude::*,
@@ -51,8 +51,8 @@ bus::driver! {
 
     pub struct Adapter<D: Driver>(PhantomData<D>);
 
-    device: Device = platform_device,
-    driver: platform_driver,
+    device: Device = bindings::platform_device,
+    driver: bindings::platform_driver,
     info: |pdev| {
         // SAFETY: The matched entry is from one of the driver's tables, which carry an `IdInfo`.
         unsafe { <Self as driver::Adapter>::id_info(pdev.as_ref()) }
