@@ -1,17 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Drivers for auxiliary devices: parts of a device that another driver has bound.
+//! Auxiliary devices: parts of a device that other drivers are for.
 //!
 //! C header: [`include/linux/auxiliary_bus.h`](srctree/include/linux/auxiliary_bus.h)
+//!
+//! The *parent* makes such a device as a member of its scope, with [`Scope::auxiliary_device`]. The
+//! *child* is a driver like any other: it implements [`Driver`]. In between is what the parent registers
+//! the device with, and the child finds by `registration_data()` of the kernel's
+//! [`Device`](kernel::auxiliary::Device): a value that may borrow all that closures of the parent's scope
+//! may, handles included.
+//!
+//! The child is unbound when the parent's scope withdraws its members, while all that it may call is
+//! still live: a child that waits for the parent's work item gets what it waits for, and one that sleeps
+//! on the parent's queue gets `ENODEV`. From then on nobody has what the parent lent.
 
-use crate::{bus, Scope};
-use core::marker::PhantomData;
+use crate::{
+    body::Body,
+    bus,
+    scope::{Member, Scope, Step},
+};
+use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
-    auxiliary::{Device, DeviceId, IdTable},
-    bindings,
+    auxiliary::{Device, DeviceId, IdTable, Registration},
+    bindings, device,
     device::{Bound, Core, CoreInternal},
     device_id::RawDeviceIdIndex,
     prelude::*,
+    types::{CovariantForLt, ForLt},
 };
 
 bus::driver! {
@@ -76,5 +91,83 @@ bus::driver! {
         ($($module:tt)*) => {
             ::kernel::module_driver!(<T>, $crate::auxiliary::Adapter<T>, { $($module)* });
         };
+    }
+}
+
+/// A device that this scope has made.
+#[pin_data]
+struct Child<'a, F: ForLt + 'static> {
+    /// Dropped by [`Step::Withdraw`].
+    registration: Body<Registration<'a, F>>,
+}
+
+impl<'a, F: ForLt + 'static> Child<'a, F>
+where
+    for<'b> F::Of<'b>: Send + Sync,
+{
+    /// # Safety
+    ///
+    /// What this makes is dropped before `'a` ends.
+    unsafe fn new(
+        parent: &'a device::Device<Bound>,
+        modname: &'static CStr,
+        name: &'static CStr,
+        id: u32,
+        data: impl PinInit<F::Of<'a>, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            registration: Body::new({
+                // SAFETY: It is dropped: requirement of this function.
+                unsafe { Registration::new_with_lt(parent, name, id, modname, data) }?
+            }),
+        })
+    }
+}
+
+// SAFETY: `Step::Withdraw` drops the registration, which deletes the device: its driver is unbound, and
+// the data is dropped, when that has returned (`device_del()` in `drivers/base/core.c`). Nothing else
+// calls.
+unsafe impl<F: ForLt + 'static> Member for Child<'_, F> {
+    unsafe fn step(this: NonNull<Self>, step: Step) {
+        if step == Step::Withdraw {
+            // SAFETY: `this` is a member of a scope; only shared references to it are made. The step is
+            // taken once, and nobody else looks at the registration.
+            unsafe { this.as_ref().registration.drop_in_place() };
+        }
+    }
+
+    unsafe fn drop_body(&self) {}
+}
+
+impl<'a> Scope<'a> {
+    /// Makes an auxiliary device, a child of `parent`, for a driver whose table has `modname` and `name`.
+    ///
+    /// Its name is `modname.name.id`. A driver that is loaded is bound before this returns, and one that
+    /// is loaded later is bound then: from here on, until the scope withdraws it, the child may use
+    /// `data`.
+    ///
+    /// `F` is a type that names the data's without its lifetime: `CovariantForLt!(&Data)`. The child
+    /// has to name the same type, which is compared when it asks (`EINVAL`). It has to be covariant:
+    /// data that could be given a borrow of itself, in a `Mutex` for example, could use that when it
+    /// is dropped.
+    ///
+    /// Process context, sleeps. Errors: `ENOMEM`; `EEXIST`, if there is a device of that name; those of
+    /// `data`.
+    pub fn auxiliary_device<F>(
+        &mut self,
+        parent: &'a device::Device<Bound>,
+        modname: &'static CStr,
+        name: &'static CStr,
+        id: u32,
+        data: impl PinInit<F::Of<'a>, Error>,
+    ) -> Result
+    where
+        F: CovariantForLt + 'static,
+        for<'b> F::Of<'b>: Send + Sync,
+    {
+        // SAFETY: A member of the scope is not forgotten: `Step::Withdraw` drops it, and that has returned
+        // when `'a` ends. If the member comes to nothing, its initializer drops it.
+        self.join(unsafe { Child::<'a, F>::new(parent, modname, name, id, data) })?;
+        Ok(())
     }
 }

@@ -155,10 +155,12 @@ macro_rules! driver {
 
         /// Stands between the C callbacks of the bus and a [`Driver`].
         ///
+        /// A module with one driver need not name it: there is a macro. One with several registers each
+        /// as a `kernel::driver::Registration<Adapter<D>>`.
+        ///
         /// It takes the place of the kernel's own adapter instead of implementing the kernel's driver
         /// trait on top of it: that trait's `probe()` is safe to call, and its result, a scope
         /// included, could be put into a box and forgotten.
-        #[doc(hidden)]
         $adapter
 
         // SAFETY:

@@ -30,6 +30,39 @@ mod ring {
     pub mod scenario;
 }
 
+#[path = "../examples/buses/scenario.rs"]
+mod buses;
+#[path = "../examples/on_auxiliary/driver.rs"]
+mod on_auxiliary;
+#[path = "../examples/on_faux/driver.rs"]
+mod on_faux;
+#[path = "../examples/on_i2c/driver.rs"]
+mod on_i2c;
+#[path = "../examples/on_usb/driver.rs"]
+mod on_usb;
+
+#[test]
+fn i2c_and_usb_devices_come_and_go() {
+    explore(3_000, |machine| {
+        buses::i2c(machine, &on_i2c::MODULE, drop);
+        buses::usb(machine, &on_usb::MODULE, drop);
+    });
+}
+
+#[test]
+fn a_faux_device_lives_as_long_as_its_module() {
+    explore(3_000, |machine| {
+        buses::faux(machine, &on_faux::MODULE, drop)
+    });
+}
+
+#[test]
+fn an_auxiliary_device_counts_by_means_of_its_parent() {
+    explore(3_000, |machine| {
+        buses::auxiliary(machine, &on_auxiliary::MODULE, drop)
+    });
+}
+
 /// The defect is found within 1,000 schedules, whichever seed the schedules come from.
 fn is_found(name: &str, scenario: fn(&Machine)) {
     for seed in 1..=20 {

@@ -1,6 +1,6 @@
 //! Types that everything else is made of.
 //!
-//! Mirrors `rust/kernel/types.rs`. Left out: the macros `ForLt!` and `CovariantForLt!`.
+//! Mirrors `rust/kernel/types.rs`.
 
 use crate::ffi::c_void;
 use core::{
@@ -221,22 +221,49 @@ pub type NotThreadSafe = PhantomData<*mut ()>;
 #[allow(non_upper_case_globals)]
 pub const NotThreadSafe: NotThreadSafe = PhantomData;
 
-/// A type with a lifetime left open.
-pub trait ForLt {
-    /// The type with that lifetime.
-    type Of<'a>: 'a;
-}
+pub use for_lt::{CovariantForLt, ForLt};
 
-/// A [`ForLt`] whose type is covariant in the lifetime.
-///
-/// # Safety
-///
-/// It is.
-pub unsafe trait CovariantForLt: ForLt {
-    /// The same value for a shorter time.
-    fn cast_ref<'r, 'short: 'r, 'long: 'short>(long: &'r Self::Of<'long>) -> &'r Self::Of<'short> {
-        let long: *const Self::Of<'long> = long;
-        // SAFETY: Lifetimes do not change a type's layout, and it is covariant.
-        unsafe { &*long.cast() }
+#[doc(hidden)]
+pub mod for_lt {
+    use core::marker::PhantomData;
+
+    pub use crate::macros::{CovariantForLt, ForLt};
+
+    /// A type with a lifetime left open.
+    pub trait ForLt {
+        /// The type with that lifetime.
+        type Of<'a>: 'a;
     }
+
+    /// A [`trait@ForLt`] whose type is covariant in the lifetime.
+    ///
+    /// # Safety
+    ///
+    /// It is.
+    pub unsafe trait CovariantForLt: ForLt {
+        /// The same value for a shorter time.
+        fn cast_ref<'r, 'short: 'r, 'long: 'short>(
+            long: &'r Self::Of<'long>,
+        ) -> &'r Self::Of<'short> {
+            let long: *const Self::Of<'long> = long;
+            // SAFETY: Lifetimes do not change a type's layout, and it is covariant.
+            unsafe { &*long.cast() }
+        }
+    }
+
+    /// What the macros make.
+    pub struct UnsafeForLtImpl<T: ?Sized, WF, const N: usize>(PhantomData<(WF, T)>);
+
+    /// The type with the lifetime `'a`.
+    pub trait WithLt<'a> {
+        /// It.
+        type Of: 'a;
+    }
+
+    impl<T: ?Sized + for<'a> WithLt<'a>, WF, const N: usize> ForLt for UnsafeForLtImpl<T, WF, N> {
+        type Of<'a> = <T as WithLt<'a>>::Of;
+    }
+
+    // SAFETY: Only `CovariantForLt!` makes one with 1, and it proves it.
+    unsafe impl<T: ?Sized + for<'a> WithLt<'a>, WF> CovariantForLt for UnsafeForLtImpl<T, WF, 1> {}
 }

@@ -1,5 +1,5 @@
-//! The procedural macros of the hosted `kernel` crate: `module!`, `#[vtable]`, `fmt!`
-//! and `#[kunit_tests]`.
+//! The procedural macros of the hosted `kernel` crate: `module!`, `#[vtable]`, `fmt!`,
+//! `#[kunit_tests]`, `ForLt!` and `CovariantForLt!`.
 //!
 //! Linux has them in `rust/macros`. They are the same to write; what `module!` produces is not an
 //! object file's symbols but a `static MODULE` that a test hands to the machine, and everything
@@ -8,6 +8,7 @@
 //! Left out: module parameters, `export`, `concat_idents`, `paste`.
 
 mod fmt;
+mod for_lt;
 mod kunit;
 mod module;
 mod vtable;
@@ -60,4 +61,19 @@ pub fn kunit_tests(attr: TokenStream, input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn fmt(input: TokenStream) -> TokenStream {
     fmt::expand(input.into()).into()
+}
+
+/// A type that implements `ForLt`: `ForLt!(for<'a> T<'a>)`, or `ForLt!(T<'_>)`.
+#[proc_macro]
+#[allow(non_snake_case, reason = "it makes a type, as in Linux")]
+pub fn ForLt(input: TokenStream) -> TokenStream {
+    for_lt::expand(&syn::parse_macro_input!(input), false).into()
+}
+
+/// As [`ForLt!`], with a proof that the type is covariant: a function that must compile. Linux leaves
+/// the proof out where the type's syntax shows it, so that generic parameters may occur there.
+#[proc_macro]
+#[allow(non_snake_case, reason = "it makes a type, as in Linux")]
+pub fn CovariantForLt(input: TokenStream) -> TokenStream {
+    for_lt::expand(&syn::parse_macro_input!(input), true).into()
 }
