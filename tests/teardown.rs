@@ -45,6 +45,9 @@ survives! {
     a_failing_attach_takes_everything_down_again: attach_fails_at_its_end;
     schedule_says_what_it_did: schedule_says_what_it_did;
     a_handler_on_a_shared_line_goes_alone: one_of_two_devices_on_a_line_is_unbound;
+    a_parent_takes_its_child_away_before_it_goes: a_child_uses_its_parent_while_that_is_unbound;
+    a_child_may_be_unbound_by_two: a_child_is_unbound_by_two;
+    a_failing_parent_takes_its_child_away: a_parent_fails_when_it_has_a_child;
     a_platform_device_is_unbound_while_its_line_pulses: a_platform_device_is_unbound_while_its_line_pulses;
     a_part_that_is_reset_ends_with_the_device: a_part_is_reset_again_and_again;
     a_part_is_ended_by_one_at_a_time: two_resets_and_a_sleeper_meet;

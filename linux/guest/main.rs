@@ -9,6 +9,7 @@
 //!
 //! Nothing here but std: the guest has no libraries, and the C library is linked in.
 
+mod buses;
 mod fail_nth;
 mod fidelity;
 mod loads;
@@ -71,6 +72,7 @@ fn dispatch(case: &str) -> Result<String> {
             None => storm::run(name),
         },
         "fail-nth" => fail_nth::run(name),
+        "buses" => buses::run(name),
         "fidelity" if name == "checks" => {
             fidelity::run().map(|count| format!("{count} checks, each as promised"))
         }

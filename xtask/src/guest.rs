@@ -9,6 +9,16 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Modules of the kernel's own: devices for buses that need no hardware.
+const OF_THE_KERNEL: [&str; 6] = [
+    "drivers/i2c/i2c-stub.ko",
+    "drivers/usb/gadget/udc/udc-core.ko",
+    "drivers/usb/gadget/udc/dummy_hcd.ko",
+    "drivers/usb/gadget/libcomposite.ko",
+    "drivers/usb/gadget/function/usb_f_ss_lb.ko",
+    "drivers/usb/gadget/legacy/g_zero.ko",
+];
+
 /// Compiles the guest's program, statically linked: the guest has no libraries.
 pub fn program(repository: &Path, dir: &Path, step: &mut Step) -> Result<PathBuf> {
     let program = dir.join("devscope-guest");
@@ -33,8 +43,14 @@ pub fn program(repository: &Path, dir: &Path, step: &mut Step) -> Result<PathBuf
     Ok(program)
 }
 
-/// Writes the guest's file system.
-pub fn file_system(repository: &Path, program: &Path, modules: &Built, to: &Path) -> Result<()> {
+/// Writes the guest's file system, with modules of ours and of the kernel that is built in `kernel`.
+pub fn file_system(
+    repository: &Path,
+    program: &Path,
+    modules: &Built,
+    kernel: &Path,
+    to: &Path,
+) -> Result<()> {
     let read =
         |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let mut archive = Archive::default();
@@ -52,6 +68,15 @@ pub fn file_system(repository: &Path, program: &Path, modules: &Built, to: &Path
             &format!("lib/{name}.ko"),
             0o644,
             &read(&modules.file(name))?,
+        );
+    }
+    for module in OF_THE_KERNEL.map(Path::new) {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        // By the name that the kernel gives it.
+        archive.file(
+            &format!("lib/{}", name.replace('-', "_")),
+            0o644,
+            &read(&kernel.join(module))?,
         );
     }
     fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))

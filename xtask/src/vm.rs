@@ -314,7 +314,13 @@ impl Work {
         let mut step = Step::start("guest");
         let program = guest::program(&self.repository, &self.dir, &mut step)?;
         let initramfs = self.dir.join("initramfs");
-        guest::file_system(&self.repository, &program, modules, &initramfs)?;
+        guest::file_system(
+            &self.repository,
+            &program,
+            modules,
+            &self.ready.kernel.build,
+            &initramfs,
+        )?;
         let logs = self.logs();
         // Logs of an earlier run would be taken for this one's.
         if logs.exists() {

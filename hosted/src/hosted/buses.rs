@@ -18,7 +18,7 @@ use crate::bindings::{
     USB_DEVICE_ID_MATCH_INT_PROTOCOL, USB_DEVICE_ID_MATCH_INT_SUBCLASS,
     USB_DEVICE_ID_MATCH_PRODUCT, USB_DEVICE_ID_MATCH_VENDOR,
 };
-use crate::error::Result;
+use crate::error::{code::ENODEV, Result};
 use crate::ffi;
 use std::mem::offset_of;
 use std::panic::Location;
@@ -60,16 +60,28 @@ impl DeviceSlot {
         device::find(name).map(|dev| Self { dev })
     }
 
-    /// Bind the device to the driver that matches it, as through sysfs.
+    /// Bind the device to the driver that matches it, as through sysfs. `ENODEV` if it has gone.
     #[track_caller]
     pub fn bind(&self) -> Result {
-        device::bind(self.dev)
+        self.held(device::bind)
     }
 
-    /// Unbind the device from its driver, as through sysfs. `ENODEV` if it has none.
+    /// Unbind the device from its driver, as through sysfs. `ENODEV` if it has none, or has gone.
     #[track_caller]
     pub fn unbind(&self) -> Result {
-        device::unbind(self.dev)
+        self.held(device::unbind)
+    }
+
+    /// A file of sysfs keeps its device.
+    #[track_caller]
+    fn held(&self, f: fn(usize) -> Result) -> Result {
+        let place = Location::caller();
+        if !device::hold(self.dev) {
+            return Err(ENODEV);
+        }
+        let result = f(self.dev);
+        device::put(self.dev, place);
+        result
     }
 
     /// Remove the device, which has to be one that the machine was given.

@@ -430,6 +430,17 @@ pub(crate) fn add_to(dev: usize, name: &str, parent: usize) {
     });
 }
 
+/// Count one more reference, if the device is there.
+pub(crate) fn hold(dev: usize) -> bool {
+    world(|w| match w.devices.devices.get_mut(dev) {
+        Some(dev) => {
+            dev.references += 1;
+            true
+        }
+        None => false,
+    })
+}
+
 /// The device of that name, if there is one.
 pub(crate) fn find(name: &str) -> Option<usize> {
     world(|w| {
