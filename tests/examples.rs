@@ -2,6 +2,11 @@
 
 //! The examples' drivers, explored: what `cargo run --example` shows to a person, as tests.
 
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each driver is a crate in Linux, and has the counter in it"
+)]
+
 use kernel::hosted::{explore, Explore, Machine};
 
 #[path = "../examples/edu"]

@@ -2,6 +2,11 @@
 
 //! One driver for each bus that is not PCI, on the hosted kernel.
 
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each driver is a crate in Linux, and has the counter in it"
+)]
+
 #[path = "../on_auxiliary/driver.rs"]
 mod on_auxiliary;
 #[path = "../on_faux/driver.rs"]

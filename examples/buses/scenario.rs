@@ -4,7 +4,7 @@
 
 use kernel::{
     error::code::ENODEV,
-    hosted::{DeviceSlot, I2cInfo, Machine, ModuleInfo, UsbInfo},
+    hosted::{edu::Edu, DeviceSlot, I2cInfo, Machine, ModuleInfo, UsbInfo},
 };
 
 /// One program reads and one writes while `away` takes the device away. Both are told.
@@ -116,21 +116,31 @@ pub fn faux(machine: &Machine, module: &'static ModuleInfo, say: fn(String)) {
 pub fn auxiliary(machine: &Machine, module: &'static ModuleInfo, say: fn(String)) {
     const NODE: &str = "on_auxiliary";
     let module = machine.load(module).expect("the module loads");
-    let slot = machine
+    let parent = machine.plug_pci(Edu::new());
+    let child = machine
         .device("on_auxiliary.counter.0")
         .expect("the parent makes a device");
-    assert!(slot.is_bound());
+    assert!(child.is_bound());
     assert_eq!(counts(machine, NODE), 1);
-    taken_away(machine, NODE, || slot.unbind().expect("the child unbinds"));
-    slot.bind().expect("the child binds again");
+    taken_away(machine, NODE, || child.unbind().expect("the child unbinds"));
+    child.bind().expect("the child binds again");
+    // It is the parent's count, and the parent has been there all the time.
+    assert!(counts(machine, NODE) >= 2);
     say(format!(
         "{NODE}: the child went while in use, and came back"
     ));
-    // It is the parent's count, and the parent has been there all the time.
-    assert!(counts(machine, NODE) >= 2);
+    taken_away(machine, NODE, || {
+        parent.unbind().expect("the parent unbinds")
+    });
+    assert!(machine.device("on_auxiliary.counter.0").is_none());
+    parent.bind().expect("the parent binds again");
+    assert_eq!(counts(machine, NODE), 1);
+    say(format!(
+        "{NODE}: the parent went, its child in use, and both came back"
+    ));
     let file = machine.open(NODE).expect("the node opens");
     assert_eq!(file.write(b"count"), Ok(5));
     file.close().expect("the file closes");
     module.unload().expect("the module unloads");
-    say(format!("{NODE}: both are gone"));
+    parent.unplug();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Two drivers in one module: a parent, which makes an auxiliary device, and a child, which is bound to
-//! it and counts by means of its parent.
+//! Two drivers in one module: a parent on the PCI bus, which makes an auxiliary device, and a child, which
+//! is bound to that and counts by means of its parent. The parent's device is QEMU's educational one.
 //!
 //! What the parent lends, it lends for as long as its scope lives. The child is unbound before that
 //! ends, so it may borrow from its parent as from its own data.
@@ -12,7 +12,7 @@
 mod counter;
 
 use counter::Count;
-use devscope::{auxiliary, faux, Scope};
+use devscope::{auxiliary, pci, Scope};
 use kernel::{
     auxiliary::{Device, DeviceId, IdTable},
     device::{Bound, Core},
@@ -27,17 +27,26 @@ type Lent = CovariantForLt!(&Count);
 
 struct Parent;
 
-impl faux::Driver for Parent {
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <Parent as pci::Driver>::IdInfo,
+    [(kernel::pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl pci::Driver for Parent {
+    type IdInfo = ();
     type Data<'bound> = Count;
+    const ID_TABLE: kernel::pci::IdTable<Self::IdInfo> = &PCI_TABLE;
 
     fn probe<'bound>(
-        _dev: &'bound kernel::faux::Device<Core<'_>>,
+        _dev: &'bound kernel::pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Count, Error> + 'bound {
         Ok(Count::new(0))
     }
 
     fn attach<'a>(
-        dev: &'a kernel::faux::Device<Bound>,
+        dev: &'a kernel::pci::Device<Bound>,
         count: Pin<&'a Count>,
         scope: &mut Scope<'a>,
     ) -> Result {
@@ -82,7 +91,7 @@ struct OnAuxiliary {
     #[pin]
     child: Registration<auxiliary::Adapter<Child>>,
     #[pin]
-    parent: Registration<faux::Adapter<Parent>>,
+    parent: Registration<pci::Adapter<Parent>>,
 }
 
 impl InPlaceModule for OnAuxiliary {

@@ -5,7 +5,8 @@
 //! `examples/counter.rs`: a write is counted, a read waits for a count that the file has not seen.
 
 use crate::sys::{
-    self, expect_gone, join_within, open_node, wait_for, write, Module, Result, EAGAIN, EBUSY,
+    self, expect_gone, join_within, open_node, wait_for, write, Device, Module, Result, EAGAIN,
+    EBUSY,
 };
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -172,32 +173,32 @@ fn faux() -> Result<String> {
     Ok(format!("{CYCLES} times loaded and unloaded"))
 }
 
+/// Here the parent can be unbound while programs use its child.
 fn auxiliary() -> Result<String> {
-    let (driver, node) = (
-        Module("on_auxiliary".into()),
-        PathBuf::from("/dev/on_auxiliary"),
+    const CHILD: &str = "on_auxiliary.counter.0";
+    let (driver, parent) = (Module("on_auxiliary".into()), Device::find("on_auxiliary")?);
+    let (dir, node) = (
+        Path::new("/sys/bus/auxiliary/drivers/on_auxiliary.on_auxiliary"),
+        parent.node(),
     );
-    let dir = Path::new("/sys/bus/auxiliary/drivers/on_auxiliary.on_auxiliary");
+    driver.load("")?;
     for _ in 0..CYCLES {
-        driver.load("")?;
-        let device = wait_bound(dir)?;
-        if device != "on_auxiliary.counter.0" {
-            return Err(format!("the device is called {device}"));
+        if wait_bound(dir)? != CHILD {
+            return Err(format!("the parent's device is not called {CHILD}"));
         }
         count(&node, 1)?;
-        taken_away(&node, || write(dir.join("unbind"), &device))?;
-        write(dir.join("bind"), &device)?;
-        ask(&node)?;
-        driver.unload()?;
-        if Path::new("/sys/bus/auxiliary/devices")
-            .join(&device)
-            .exists()
-        {
-            return Err("the module is unloaded, and its device is still there".into());
+        taken_away(&node, || write(dir.join("unbind"), CHILD))?;
+        write(dir.join("bind"), CHILD)?;
+        taken_away(&node, || parent.unbind())?;
+        if Path::new("/sys/bus/auxiliary/devices").join(CHILD).exists() {
+            return Err("the parent has gone, and its child is still there".into());
         }
+        parent.bind()?;
     }
+    ask(&node)?;
+    driver.unload()?;
     Ok(format!(
-        "{CYCLES} times a child was unbound while in use, and went with its parent"
+        "{CYCLES} times a child was unbound, and {CYCLES} times its parent, with the child in use"
     ))
 }
 
