@@ -199,8 +199,13 @@ impl Writer<'_> {
         let path = &name.path;
         match name.kind {
             ItemKind::Macro | ItemKind::ProcAttribute => {
-                // It is neither a type nor a function: those names are still free.
-                let text = format!("use {path} as it;\nenum it {{}}\nfn it() {{}}");
+                // It is neither a type nor a function: those names are still free. A trait may share its
+                // name (`ForLt`), and has a check of its own.
+                let shares = |other: &Name| other.path == *path && other.kind != name.kind;
+                let text = match self.surface.names.iter().any(shares) {
+                    true => format!("use {path} as it;\nfn it() {{}}"),
+                    false => format!("use {path} as it;\nenum it {{}}\nfn it() {{}}"),
+                };
                 return self.add(Kind::Macros, path, Ok(text));
             }
             ItemKind::ProcDerive => {
