@@ -275,6 +275,164 @@ pub(crate) unsafe fn a_platform_driver_is_given_the_device_of_its_name(edu: Edu)
     verdict.happened(true)
 }
 
+// ---- Faux and auxiliary devices, which are made by whoever wants one ----
+
+/// As the platform driver's `probe` and `remove`.
+unsafe fn probed(dev: *mut bindings::device) -> c_int {
+    let state = STATE.load(SeqCst);
+    // SAFETY: The check keeps its state until the driver is gone.
+    unsafe {
+        (*state).dev = dev;
+        (*state).begun.add(1);
+        bindings::dev_set_drvdata(dev, state.cast());
+        bindings::devm_add_action(dev, Some(added_first), state.cast());
+        bindings::devm_add_action(dev, Some(added_second), state.cast());
+        (*state).cpu.get()
+    }
+}
+
+unsafe extern "C" fn faux_probe(faux: *mut bindings::faux_device) -> c_int {
+    // SAFETY: As in `probed`.
+    unsafe { probed(&raw mut (*faux).dev) }
+}
+
+unsafe extern "C" fn faux_remove(_faux: *mut bindings::faux_device) {
+    // SAFETY: As in `probe`.
+    unsafe { step(STATE.load(SeqCst), 1) };
+}
+
+static FAUX_OPS: bindings::faux_device_ops = bindings::faux_device_ops {
+    probe: Some(faux_probe),
+    remove: Some(faux_remove),
+};
+
+unsafe fn faux(ops: *const bindings::faux_device_ops) -> *mut bindings::faux_device {
+    // SAFETY: The name is copied, and the operations are static.
+    unsafe { bindings::faux_device_create(c"fidelity-faux".as_ptr().cast(), null_mut(), ops) }
+}
+
+pub(crate) unsafe fn a_faux_device_is_bound_when_it_is_made_and_until_it_is_destroyed(
+    edu: Edu,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: The state is freed after the device is gone.
+    unsafe {
+        let state = State::new(edu);
+        STATE.store(state, SeqCst);
+        let device = faux(&FAUX_OPS);
+        verdict.expect(!device.is_null(), "no device", 0);
+        let probed = (*state).begun.get();
+        verdict.expect(probed == 1, "probed", probed);
+        let order = (*state).seen.get();
+        verdict.expect(order == 0, "removed before it is destroyed", order);
+        bindings::faux_device_destroy(device);
+        let order = (*state).seen.get();
+        verdict.expect(order == 123, "order of remove and two actions", order);
+        let data = (*state).again.get();
+        verdict.expect(data == 3, "of three, this many saw the driver's data", data);
+        State::free(state);
+    }
+    verdict.happened(true)
+}
+
+pub(crate) unsafe fn a_faux_device_that_does_not_probe_is_not_made(edu: Edu) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: As above.
+    unsafe {
+        let state = State::new(edu);
+        STATE.store(state, SeqCst);
+        (*state).cpu.set(ENXIO.to_errno());
+        let device = faux(&FAUX_OPS);
+        verdict.expect(device.is_null(), "there is a device", 1);
+        let order = (*state).seen.get();
+        verdict.expect(order == 23, "order of two actions", order);
+        State::free(state);
+    }
+    verdict.happened(true)
+}
+
+unsafe extern "C" fn child_probe(
+    adev: *mut bindings::auxiliary_device,
+    id: *const bindings::auxiliary_device_id,
+) -> c_int {
+    // SAFETY: As in `probed`; the entry is one of the driver's table.
+    unsafe {
+        (*STATE.load(SeqCst)).ended.add((*id).driver_data as i32);
+        probed(&raw mut (*adev).dev)
+    }
+}
+
+unsafe extern "C" fn child_remove(_adev: *mut bindings::auxiliary_device) {
+    // SAFETY: As in `probe`.
+    unsafe { step(STATE.load(SeqCst), 1) };
+}
+
+/// The device is the start of its structure.
+unsafe extern "C" fn child_release(dev: *mut bindings::device) {
+    // SAFETY: Nobody refers to it any more, and the state is still there.
+    unsafe {
+        let state = STATE.load(SeqCst);
+        (*state).seen.set((*state).seen.get() * 10 + 4);
+        give_back(dev.cast::<bindings::auxiliary_device>());
+    }
+}
+
+pub(crate) unsafe fn an_auxiliary_device_is_unbound_when_it_is_deleted_and_freed_later(
+    edu: Edu,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let driver = allocate::<bindings::auxiliary_driver>();
+    let table = allocate::<[bindings::auxiliary_device_id; 2]>();
+    let child = allocate::<bindings::auxiliary_device>();
+    // SAFETY: All is unregistered before its memory is given back.
+    unsafe {
+        let state = State::new(edu);
+        STATE.store(state, SeqCst);
+        for (to, from) in (*table)[0]
+            .name
+            .iter_mut()
+            .zip(c"fidelity.child".to_bytes())
+        {
+            *to = *from;
+        }
+        (*table)[0].driver_data = 7;
+        (*driver).name = c"fidelity-child".as_ptr().cast();
+        (*driver).probe = Some(child_probe);
+        (*driver).remove = Some(child_remove);
+        (*driver).id_table = table.cast();
+        let module = <Fidelity as ModuleMetadata>::THIS_MODULE.as_ptr();
+        let error = bindings::__auxiliary_driver_register(driver, module, crate::name());
+        verdict.expect(error == 0, "the driver is not registered", error);
+
+        let parent = faux(core::ptr::null());
+        verdict.expect(!parent.is_null(), "no parent", 0);
+        (*child).dev.parent = &raw mut (*parent).dev;
+        (*child).dev.release = Some(child_release);
+        (*child).name = c"child".as_ptr().cast();
+        (*child).id = 1;
+        let error = bindings::auxiliary_device_init(child);
+        verdict.expect(error == 0, "the device is not initialised", error);
+        let error = bindings::__auxiliary_device_add(child, c"fidelity".as_ptr().cast());
+        verdict.expect(error == 0, "the device is not added", error);
+        let probed = (*state).begun.get();
+        verdict.expect(probed == 1, "probed", probed);
+        let data = (*state).ended.get();
+        verdict.expect(data == 7, "data of the entry that matched", data);
+        bindings::auxiliary_device_delete(child);
+        let order = (*state).seen.get();
+        verdict.expect(order == 123, "order of remove and two actions", order);
+        bindings::auxiliary_device_uninit(child);
+        let order = (*state).seen.get();
+        verdict.expect(order == 1234, "and of the release", order);
+        bindings::faux_device_destroy(parent);
+        bindings::auxiliary_driver_unregister(driver);
+        give_back(driver);
+        give_back(table);
+        State::free(state);
+    }
+    verdict.happened(true)
+}
+
 // ---- Misc devices ----
 
 pub(crate) unsafe fn the_minor_of_a_misc_device_registered_again(_edu: Edu) -> Verdict {

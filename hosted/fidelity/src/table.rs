@@ -89,6 +89,9 @@ pub const CHECKS: &[Check] = checks! {
         remove_comes_before_devres_last_first_and_then_the_data_is_cleared,
         a_probe_that_fails_is_cleaned_up_without_remove,
         a_platform_driver_is_given_the_device_of_its_name,
+        a_faux_device_is_bound_when_it_is_made_and_until_it_is_destroyed,
+        a_faux_device_that_does_not_probe_is_not_made,
+        an_auxiliary_device_is_unbound_when_it_is_deleted_and_freed_later,
         the_minor_of_a_misc_device_registered_again("another", "the same"),
     }
 };
