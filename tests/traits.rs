@@ -11,7 +11,10 @@ use devscope::{
     work::{Work, WorkSlot},
     Scope,
 };
-use kernel::prelude::Zeroable;
+use kernel::{
+    device::{Bound, Core},
+    prelude::Zeroable,
+};
 use static_assertions::{assert_eq_size, assert_impl_all, assert_not_impl_any};
 
 // A scope belongs to `attach()`'s own task, and there is one.
@@ -54,6 +57,19 @@ fn _handles_are_covariant<'short, 'long: 'short>(
 ) -> (Tasklet<'short>, Work<'short>, WaitQueue<'short>) {
     (tasklet, work, queue)
 }
+
+// `Data: Sync` keeps borrows of the core context out. What closures may keep is the device itself.
+assert_not_impl_any!(kernel::auxiliary::Device<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::faux::Device<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::i2c::I2cClient<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::pci::Device<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::platform::Device<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::usb::Interface<Core<'static>>: Sync);
+assert_not_impl_any!(kernel::device::Device<Core<'static>>: Sync);
+assert_impl_all!(kernel::auxiliary::Device<Bound>: Sync);
+assert_impl_all!(kernel::pci::Device<Bound>: Sync);
+assert_impl_all!(kernel::platform::Device<Bound>: Sync);
+assert_impl_all!(kernel::device::Device<Bound>: Sync);
 
 #[test]
 fn the_assertions_of_this_file_compile() {}

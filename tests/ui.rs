@@ -33,7 +33,7 @@ const HIDDEN: [&str; 5] = [
 ];
 
 /// Programs whose errors come out of a macro of the kernel crate, which names another one of its own.
-const FROM_A_MACRO: [&str; 1] = ["driver/kernel_driver"];
+const FROM_A_MACRO: [&str; 2] = ["driver/kernel_driver", "driver/usb_kernel_driver"];
 
 /// What rustc says a second time, with another code, about the same thing.
 const SAID_TWICE: [(&str, &str); 2] = [
