@@ -21,6 +21,8 @@
 //! also the signatures of its trait, although they differ only in the type of the device: rustc shows
 //! them to the authors of drivers, and what a macro makes up it cannot show well.
 
+#[cfg(devscope_mutants)]
+use crate::mutants::{self, Mutant};
 use crate::{binding::Binding, Scope};
 use core::ptr;
 use kernel::{
@@ -72,6 +74,10 @@ pub(crate) unsafe fn remove<T>(dev: &Device<CoreInternal<'_>>, unbind: impl FnOn
 ///
 /// The device's private data is what `probe` stored, for a `T`, and nothing borrows it.
 unsafe fn drop_data<T>(dev: &Device<CoreInternal<'_>>) {
+    #[cfg(devscope_mutants)]
+    if mutants::active(Mutant::DataAfterBus) {
+        return;
+    }
     // `Device` is a transparent wrapper.
     let dev = ptr::from_ref(dev).cast::<bindings::device>().cast_mut();
     // SAFETY: A live device.

@@ -54,6 +54,8 @@ pub enum Mutant {
     LeavePartQueuesOpen,
     /// A part begins although the scope around it ends.
     BeginPartTooLate,
+    /// The driver core drops the data, after the bus has released the device's resources.
+    DataAfterBus,
 }
 
 /// By name, so that C finds it.

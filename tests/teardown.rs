@@ -45,6 +45,7 @@ survives! {
     a_failing_attach_takes_everything_down_again: attach_fails_at_its_end;
     schedule_says_what_it_did: schedule_says_what_it_did;
     a_handler_on_a_shared_line_goes_alone: one_of_two_devices_on_a_line_is_unbound;
+    data_that_borrows_from_devres_goes_before_it: data_borrows_from_devres;
     a_parent_takes_its_child_away_before_it_goes: a_child_uses_its_parent_while_that_is_unbound;
     a_child_may_be_unbound_by_two: a_child_is_unbound_by_two;
     a_failing_parent_takes_its_child_away: a_parent_fails_when_it_has_a_child;

@@ -101,7 +101,7 @@ mutants! {
             a_poller_sleeps_through_unbind;
     mutant_device_nodes_stay_registered: SkipWithdraw
         is FreedWhileActive | UseAfterFree
-        in open_races_with_unbind;
+        in open_races_with_unbind, a_child_uses_its_parent_while_that_is_unbound;
     mutant_nodes_are_deregistered_before_queues_close: WithdrawBeforeClose
         is Deadlock
         in an_open_sleeps_through_unbind;
@@ -117,6 +117,9 @@ mutants! {
     mutant_data_goes_before_the_scope: DataBeforeScope
         is UseAfterFree | WildAccess | FreedWhileActive | Misuse
         in an_interrupt_and_its_tasklet_keep_each_other_going, a_reader_sleeps_through_unbind;
+    mutant_data_goes_after_the_bus_has_cleaned_up: DataAfterBus
+        is UseAfterFree
+        in data_borrows_from_devres;
     mutant_gates_and_queues_are_not_closed: SkipClose
         is Deadlock
         in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
