@@ -7,12 +7,15 @@
 //! The *parent* makes such a device as a member of its scope, with [`Scope::auxiliary_device`]. The
 //! *child* is a driver like any other: it implements [`Driver`]. In between is what the parent registers
 //! the device with, and the child finds by `registration_data()` of the kernel's
-//! [`Device`](kernel::auxiliary::Device): a value that may borrow all that closures of the parent's scope
+//! [`Device`]: a value that may borrow all that closures of the parent's scope
 //! may, handles included.
 //!
 //! The child is unbound when the parent's scope withdraws its members, while all that it may call is
 //! still live: a child that waits for the parent's work item gets what it waits for, and one that sleeps
 //! on the parent's queue gets `ENODEV`. From then on nobody has what the parent lent.
+//!
+//! A child that is unbound alone is not woken from its parent's queue, which has not closed: unbinding it
+//! waits for the parent to wake it. What has to end with the child sleeps on a queue of the child's.
 
 use crate::{
     body::Body,

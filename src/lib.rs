@@ -12,8 +12,9 @@
 //! | active | handlers, tasklets, work, device nodes | strictly inside the life of `Data` | closures given to [`Scope`] |
 //! | file | what one `open()` made | until the last close | [`File`](file::File), `'static` |
 //!
-//! A driver implements [`pci::Driver`] or [`platform::Driver`]: `probe()` builds the passive data,
-//! `attach()` is given a [`Scope`] in which it registers closures that borrow that data. The scope
+//! A driver implements the `Driver` of its bus, which has the same shape on each: [`auxiliary::Driver`],
+//! [`faux::Driver`], [`i2c::Driver`], [`pci::Driver`], [`platform::Driver`], [`usb::Driver`]. `probe()` builds
+//! the passive data, `attach()` is given a [`Scope`] in which it registers closures that borrow that data. The scope
 //! belongs to the framework, which always ends it before it drops the data. What the scope hands
 //! out in return (a [`Tasklet`](tasklet::Tasklet) to schedule, a [`WaitQueue`](wait::WaitQueue) to
 //! wake) carries the scope's lifetime, so it fits into other closures of the same scope and
