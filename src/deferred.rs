@@ -6,9 +6,12 @@
 //! the body at a constant offset. Declared first, the body becomes a member of its own when it is
 //! given ([`Declared`], [`Given`]), and the callback finds it through a pointer. Either way the callback
 //! is generic over the body's type; nothing is called indirectly that is not in C.
+//!
+//! Some C structures cannot be told to refuse. Handles to these look at a [`Life`] first.
 
 use crate::{
     body::Body,
+    helpers,
     scope::{Member, Scope, Step},
 };
 use core::{
@@ -17,7 +20,10 @@ use core::{
     mem::offset_of,
     ptr::{self, NonNull},
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{Acquire, Atomic, Full, Relaxed},
+};
 
 /// The callback of a C structure.
 pub(crate) type Callback<C> = unsafe extern "C" fn(*mut <C as Core>::Raw) -> <C as Core>::Returned;
@@ -72,6 +78,81 @@ pub(crate) unsafe trait Core: Sync + Sized {
 
     /// Takes a step of teardown.
     fn step(&self, step: Step);
+}
+
+/// Whether handles may use the C structure, for those that have no such state in C.
+///
+/// ```text
+///   no body --define--> live --release, kill--> over
+///      |
+///      +----release, kill--> never
+/// ```
+///
+/// `define` alone sets the C structure up, so whoever finds "no body" or "never" leaves it alone: it
+/// may be half made.
+///
+/// # Invariants
+///
+/// 1. While it is "live" or "over", the C structure has been set up with a callback.
+/// 2. From "over" and "never" there is no way back.
+pub(crate) struct Life(Atomic<i32>);
+
+impl Life {
+    const LIVE: i32 = 0;
+    const NO_BODY: i32 = 1;
+    const OVER: i32 = 2;
+    const NEVER: i32 = 3;
+
+    /// Live, if the C structure is being set up with a callback; otherwise without a body.
+    pub(crate) fn new(live: bool) -> Self {
+        // INVARIANT: 1, as the caller says.
+        Self(Atomic::new(if live { Self::LIVE } else { Self::NO_BODY }))
+    }
+
+    /// Whether handles refuse. If not, the C structure has been set up, and what was written then is
+    /// seen.
+    ///
+    /// The price of scheduling: an ordinary load on x86, `ldar` or `ldapr` on arm64.
+    #[inline]
+    pub(crate) fn refuses(&self) -> bool {
+        // Acquire pairs with `define`: a handler that was registered between declaring and defining
+        // may look on another CPU with nothing else to order us.
+        self.0.load(Acquire) != Self::LIVE
+    }
+
+    /// As [`Life::refuses`], for a callback: it runs, so there is nothing to acquire.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Relaxed) != Self::LIVE
+    }
+
+    /// The C structure has been set up with a callback.
+    pub(crate) fn define(&self) {
+        // INVARIANT: 1; and 2, since one that was released meanwhile stays "never".
+        let _ = self.0.cmpxchg(Self::NO_BODY, Self::LIVE, Full);
+    }
+
+    /// Handles refuse from now on. Returns whether there is a C structure to be stopped.
+    pub(crate) fn end(&self) -> bool {
+        // INVARIANT: 1, and 2: nothing else leads away from "live" or "over".
+        match self.0.cmpxchg(Self::NO_BODY, Self::NEVER, Full) {
+            Ok(_) | Err(Self::NEVER) => false,
+            Err(_) => {
+                self.0.store(Self::OVER, Relaxed);
+                true
+            }
+        }
+    }
+}
+
+/// Whether the caller may wait for a callback. Errors: `EDEADLK` in atomic context, as far as the kernel
+/// can tell; that includes all callbacks that are themselves atomic.
+pub(crate) fn may_wait() -> Result {
+    // SAFETY: No requirement; it reads the state of the current task.
+    if unsafe { helpers::devscope_in_atomic_context() } {
+        return Err(EDEADLK);
+    }
+    Ok(())
 }
 
 /// A C structure with its body beside it: one allocation.

@@ -56,6 +56,7 @@ pub mod platform;
 pub mod poll;
 mod scope;
 pub mod tasklet;
+pub mod timer;
 pub mod usb;
 pub mod wait;
 pub mod work;

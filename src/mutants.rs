@@ -6,7 +6,11 @@
 //! `cargo xtask vm mutants` for its modules. There `linux/mutants.c` makes it a module parameter.
 
 use crate::scope::Step;
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::{
+    bindings,
+    ffi::c_int,
+    sync::atomic::{Atomic, Relaxed},
+};
 
 /// A mistake in teardown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,10 @@ pub enum Mutant {
     WithdrawBeforeClose,
     /// Tasklets are not drained at all.
     SkipDrainTasklets,
+    /// Timers are not drained.
+    SkipDrainTimers,
+    /// Timers are deleted, and not shut down.
+    TimersAreDeletedOnly,
     /// Work is not drained.
     SkipDrainWork,
     /// Interrupts are not freed.
@@ -108,6 +116,8 @@ pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len(
         before(Step::Withdraw, Step::Close)
     } else if is(Mutant::SkipDrainTasklets) {
         without(&[Step::DrainTasklets, Step::Redrain])
+    } else if is(Mutant::SkipDrainTimers) {
+        without(&[Step::DrainTimers, Step::Redrain])
     } else if is(Mutant::SkipDrainWork) {
         without(&[Step::DrainWork])
     } else if is(Mutant::SkipDrainIrqs) {
@@ -116,5 +126,31 @@ pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len(
         without(&[Step::Close])
     } else {
         order
+    }
+}
+
+/// # Safety
+///
+/// As for the function of C.
+pub(crate) unsafe fn timer_shutdown(timer: *mut bindings::timer_list) -> c_int {
+    // SAFETY: The caller's promise is passed on.
+    unsafe {
+        match active(Mutant::TimersAreDeletedOnly) {
+            true => bindings::timer_delete(timer),
+            false => bindings::timer_shutdown(timer),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for the function of C.
+pub(crate) unsafe fn timer_shutdown_sync(timer: *mut bindings::timer_list) -> c_int {
+    // SAFETY: The caller's promise is passed on.
+    unsafe {
+        match active(Mutant::TimersAreDeletedOnly) {
+            true => bindings::timer_delete_sync(timer),
+            false => bindings::timer_shutdown_sync(timer),
+        }
     }
 }

@@ -28,6 +28,11 @@ survives! {
     an_interrupt_and_its_work_end_their_loop: an_interrupt_and_its_work_keep_each_other_going;
     two_tasklets_end_their_loop: two_tasklets_keep_each_other_going;
     a_loop_of_three_ends: interrupt_tasklet_and_work_go_round;
+    a_timer_that_starts_itself_ends: a_timer_starts_itself;
+    an_interrupt_and_its_timer_end_their_loop: an_interrupt_and_its_timer_keep_each_other_going;
+    two_timers_end_their_loop: two_timers_keep_each_other_going;
+    a_loop_of_three_with_a_timer_ends: interrupt_work_and_timer_go_round;
+    a_released_timer_does_not_run: a_timer_is_released_while_its_interrupt_starts_it;
     work_that_waits_for_its_interrupt_does_not_hang_unbind: work_waits_for_its_interrupt;
     work_that_waits_on_a_queue_does_not_hang_unbind: work_waits_for_what_nobody_brings;
     a_blocked_reader_gets_enodev: a_reader_sleeps_through_unbind;

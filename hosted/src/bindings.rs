@@ -59,6 +59,8 @@ pub type phys_addr_t = u64;
 pub type kernel_ulong_t = ffi::c_ulong;
 pub type __poll_t = ffi::c_uint;
 pub type refcount_t = refcount_struct;
+pub type clockid_t = ffi::c_int;
+pub type hrtimer_mode = ffi::c_uint;
 pub type spinlock_t = spinlock;
 pub type wait_queue_head_t = wait_queue_head;
 pub type wait_queue_entry_t = wait_queue_entry;
@@ -182,6 +184,43 @@ pub struct tasklet_struct {
     pub use_callback: bool_,
     pub __bindgen_anon_1: tasklet_struct__bindgen_ty_1,
     pub data: ffi::c_ulong,
+}
+
+// ---- Timers ----
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct hlist_node {
+    pub next: *mut hlist_node,
+    pub pprev: *mut *mut hlist_node,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct timer_list {
+    pub entry: hlist_node,
+    pub expires: ffi::c_ulong,
+    pub function: Option<unsafe extern "C" fn(arg1: *mut timer_list)>,
+    pub flags: u32_,
+    pub lockdep_map: lockdep_map,
+}
+
+#[repr(transparent)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash)]
+pub struct hrtimer_restart(pub ffi::c_uint);
+
+impl hrtimer_restart {
+    pub const HRTIMER_NORESTART: hrtimer_restart = hrtimer_restart(0);
+    pub const HRTIMER_RESTART: hrtimer_restart = hrtimer_restart(1);
+}
+
+/// State is the machine's: see `hosted/src/hosted/timer.rs`.
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct hrtimer {
+    pub(crate) _rest: Rest,
+    pub is_soft: bool_,
+    pub function: Option<unsafe extern "C" fn(arg1: *mut hrtimer) -> hrtimer_restart>,
 }
 
 // ---- Work, waiting, references ----
@@ -667,6 +706,9 @@ zeroed_default!(
     list_head,
     callback_head,
     tasklet_struct,
+    hlist_node,
+    timer_list,
+    hrtimer,
     work_struct,
     wait_queue_head,
     wait_queue_entry,
@@ -782,6 +824,20 @@ pub const PERCPU_REF_INIT_DEAD: ffi::c_uint = 2;
 pub const PERCPU_REF_ALLOW_REINIT: ffi::c_uint = 4;
 pub const TASKLET_STATE_SCHED: ffi::c_uint = 0;
 pub const TASKLET_STATE_RUN: ffi::c_uint = 1;
+pub const CLOCK_REALTIME: u32 = 0;
+pub const CLOCK_MONOTONIC: u32 = 1;
+pub const CLOCK_BOOTTIME: u32 = 7;
+pub const CLOCK_TAI: u32 = 11;
+pub const TIMER_DEFERRABLE: u32 = 524288;
+pub const TIMER_PINNED: u32 = 1048576;
+pub const TIMER_IRQSAFE: u32 = 2097152;
+pub const hrtimer_mode_HRTIMER_MODE_ABS: hrtimer_mode = 0;
+pub const hrtimer_mode_HRTIMER_MODE_REL: hrtimer_mode = 1;
+pub const hrtimer_mode_HRTIMER_MODE_PINNED: hrtimer_mode = 2;
+pub const hrtimer_mode_HRTIMER_MODE_SOFT: hrtimer_mode = 4;
+pub const hrtimer_mode_HRTIMER_MODE_HARD: hrtimer_mode = 8;
+pub const hrtimer_mode_HRTIMER_MODE_ABS_SOFT: hrtimer_mode = 4;
+pub const hrtimer_mode_HRTIMER_MODE_REL_SOFT: hrtimer_mode = 5;
 pub const wq_misc_consts_WORK_CPU_UNBOUND: ffi::c_uint = 8;
 pub const wq_flags_WQ_UNBOUND: ffi::c_uint = 2;
 pub const wq_flags_WQ_FREEZABLE: ffi::c_uint = 4;
@@ -884,6 +940,12 @@ pub use crate::hosted::functions::{
     init_work_with_key, queue_work, queue_work_on, schedule_work, work_busy,
 };
 pub use crate::hosted::functions::{
+    __hrtimer_get_remaining, add_timer, hrtimer_active, hrtimer_cancel, hrtimer_forward,
+    hrtimer_setup, hrtimer_start_range_ns, hrtimer_try_to_cancel, ktime_get, ktime_get_boottime,
+    ktime_get_clocktai, ktime_get_real, mod_timer, mod_timer_pending, timer_delete,
+    timer_delete_sync, timer_init_key, timer_shutdown, timer_shutdown_sync,
+};
+pub use crate::hosted::functions::{
     __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, add_wait_queue,
     add_wait_queue_exclusive, autoremove_wake_function, complete, complete_all,
     default_wake_function, finish_wait, fsleep, get_current, get_task_struct, init_completion,
@@ -970,6 +1032,9 @@ pub unsafe fn printk(message: &str) {
 }
 
 // ---- Variables ----
+
+/// Ticks since boot, and what they began with. The machine keeps it.
+pub static mut jiffies: ffi::c_ulong = 0;
 
 macro_rules! system_queues {
     ($($name:ident = $index:literal;)*) => {$(

@@ -41,6 +41,7 @@ mod refcount;
 mod report;
 mod softirq;
 mod table;
+mod timer;
 mod wait;
 mod workqueue;
 
@@ -81,6 +82,7 @@ pub(crate) mod functions {
     pub use super::platform::*;
     pub use super::refcount::*;
     pub use super::softirq::*;
+    pub use super::timer::*;
     pub use super::wait::*;
     pub use super::workqueue::*;
 }
@@ -283,6 +285,7 @@ impl Machine {
             left.extend(w.mmio.left());
             left.extend(w.waits.left());
             left.extend(w.works.left());
+            left.extend(w.timers.left());
             left.extend(w.ledger.live_places());
             if !left.is_empty() {
                 let many = left.len();

@@ -42,11 +42,17 @@ pub use family::{
     a_parent_fails_when_it_has_a_child,
 };
 pub use i2c::data_borrows_from_devres;
+mod timers;
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{
     a_polled_file_outlives_its_device, a_poller_sleeps_through_unbind,
     an_epoll_keeps_its_entries_through_unbind, an_interrupt_wakes_a_poller,
     polling_races_with_unbind, two_pollers_sleep_through_unbind,
+};
+pub use timers::{
+    a_timer_is_released_while_its_interrupt_starts_it, a_timer_starts_itself,
+    an_interrupt_and_its_timer_keep_each_other_going, interrupt_work_and_timer_go_round,
+    two_timers_keep_each_other_going,
 };
 
 mod regs {

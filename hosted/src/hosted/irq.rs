@@ -15,6 +15,7 @@ use super::machine::{
     World,
 };
 use super::report::Kind;
+use super::timer::{run_due, Context};
 use super::{cname, nobody};
 use crate::bindings::{
     irq_handler_t, irqreturn_t, EBUSY, EINVAL, IRQF_NO_AUTOEN, IRQF_ONESHOT, IRQF_SHARED,
@@ -185,7 +186,13 @@ impl World {
 
 /// Do what [`World::fire`] asks for: see that the CPU has an interrupt context.
 fn deliver(cpu: Option<usize>) {
-    let Some(cpu) = cpu else { return };
+    if let Some(cpu) = cpu {
+        start_hardirqs(cpu);
+    }
+}
+
+/// Start the CPU's interrupt context, if there is none yet.
+pub(crate) fn start_hardirqs(cpu: usize) {
     if world(|w| w.cpus[cpu].hard_task.is_some()) {
         return;
     }
@@ -198,16 +205,23 @@ fn deliver(cpu: Option<usize>) {
             serve(
                 Key::CpuIrq(cpu),
                 |w| {
-                    let irq = w.cpus[cpu].vectors.pop_front()?;
+                    let irq = w.cpus[cpu].vectors.pop_front();
+                    if irq.is_none() && !w.timers.due(cpu, Context::Hard) {
+                        return None;
+                    }
                     w.cpus[cpu].hard = true;
                     Some(irq)
                 },
                 |irq| {
-                    handle(irq, cpu);
+                    match irq {
+                        Some(irq) => handle(irq, cpu),
+                        // The interrupt of the clock.
+                        None => drop(run_due(cpu, Context::Hard)),
+                    }
                     let again = world(|w| {
                         w.cpus[cpu].hard = false;
                         w.wake(Key::Rcu);
-                        w.refire(irq)
+                        irq.and_then(|irq| w.refire(irq))
                     });
                     deliver(again);
                     preempt();

@@ -288,6 +288,7 @@ impl World {
             .active_in(range)
             .or_else(|| self.tasklets.active_in(range))
             .or_else(|| self.works.active_in(range, self.current))
+            .or_else(|| self.timers.active_in(range, self.current))
             .or_else(|| self.misc.active_in(range))
             .or_else(|| self.waits.active_in(range, &self.tasks))
             .or_else(|| self.locks.active_in(range, &self.tasks))
@@ -298,6 +299,7 @@ impl World {
     fn forget_in(&mut self, range: &Range<usize>) {
         self.tasklets.forget_in(range);
         self.works.forget_in(range);
+        self.timers.forget_in(range);
         self.waits.forget_in(range);
         self.locks.forget_in(range);
     }

@@ -21,6 +21,7 @@ use super::module::Modules;
 use super::poll::Epolls;
 use super::report::{Failure, Kind};
 use super::softirq::Tasklets;
+use super::timer::Timers;
 use super::wait::Waits;
 use super::workqueue::Works;
 use std::cell::RefCell;
@@ -33,6 +34,9 @@ pub(crate) const CPUS: usize = 2;
 
 /// How many events a report shows.
 const TRACE: usize = 40;
+
+/// What does not pass while anything else can happen, in nanoseconds.
+const LONG: u64 = 600_000_000_000;
 
 /// Where something was done, in the source.
 pub(crate) type Place = &'static Location<'static>;
@@ -218,6 +222,7 @@ pub(crate) struct World {
     pub(crate) irqs: Irqs,
     pub(crate) tasklets: Tasklets,
     pub(crate) works: Works,
+    pub(crate) timers: Timers,
     pub(crate) waits: Waits,
     pub(crate) devices: Devices,
     pub(crate) mmio: Mmio,
@@ -304,6 +309,7 @@ impl World {
             irqs: Irqs::default(),
             tasklets: Tasklets::default(),
             works: Works::default(),
+            timers: Timers::default(),
             waits: Waits::default(),
             devices: Devices::default(),
             mmio: Mmio::default(),
@@ -466,9 +472,15 @@ impl World {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
         candidates.extend(alive.filter(|&index| self.eligible(index)));
-        if candidates.is_empty() || self.rng.next() & 127 == 0 {
-            if let Some(task) = self.next_deadline(candidates.is_empty()) {
-                candidates.push(task);
+        let by_chance = self.rng.next() & 127 == 0
+            // What a running timer interrupts is what is worth seeing, so let time pass faster.
+            || (self.timers.any() && self.rng.next() & 15 == 0);
+        if candidates.is_empty() || by_chance {
+            let must = candidates.is_empty();
+            if let Some(task) = self.next_deadline(must) {
+                if !candidates.contains(&task) {
+                    candidates.push(task);
+                }
             }
         }
         if candidates.is_empty() {
@@ -478,15 +490,54 @@ impl World {
         let next = strategy.choose(&mut self.rng, &candidates, self.current, yielding);
         self.candidates = candidates;
         self.current = next;
+        // SAFETY: explorations take turns, and all tasks of one are on one OS thread.
+        unsafe { crate::bindings::jiffies = self.jiffies() };
         if matches!(self.tasks[next].state, State::Blocked { .. }) {
             self.tasks[next].state = State::Runnable;
         }
         next
     }
 
-    /// Let the earliest sleeper's time come. Returns the sleeper.
+    /// Let the time of the earliest sleeper or timer come. Returns who can go on.
     fn next_deadline(&mut self, must: bool) -> Option<usize> {
-        let (index, when) = (0..self.tasks.len())
+        loop {
+            let sleeper = self.first_sleeper();
+            let timer = match must && self.is_restless() {
+                true => None,
+                false => self.timers.first(),
+            };
+            // Minutes pass by chance, and hours do not.
+            let timer = timer.filter(|&(_, when)| must || when < self.now + LONG);
+            match (timer, sleeper) {
+                (Some((timer, when)), _) if sleeper.is_none_or(|(_, other)| when <= other) => {
+                    let task = self.expire(timer, when, must);
+                    let task = task.filter(|&task| self.eligible(task));
+                    if task.is_some() || !must {
+                        return task;
+                    }
+                }
+                (_, Some((index, when))) => return self.end_sleep(index, when, must),
+                (_, None) => return None,
+            }
+        }
+    }
+
+    /// Whether somebody waits for rest, and timers would go on for ever.
+    fn is_restless(&self) -> bool {
+        let waits = |task: &Task| {
+            matches!(
+                task.state,
+                State::Blocked {
+                    key: Key::Quiet | Key::Settled,
+                    ..
+                }
+            )
+        };
+        self.timers.never_rest() && self.tasks.iter().any(waits)
+    }
+
+    fn first_sleeper(&self) -> Option<(usize, u64)> {
+        (0..self.tasks.len())
             .filter_map(|index| match self.tasks[index].state {
                 State::Blocked {
                     deadline: Some(when),
@@ -494,7 +545,10 @@ impl World {
                 } => Some((index, when)),
                 _ => None,
             })
-            .min_by_key(|&(_, when)| when)?;
+            .min_by_key(|&(_, when)| when)
+    }
+
+    fn end_sleep(&mut self, index: usize, when: u64, must: bool) -> Option<usize> {
         let cpu = &self.cpus[self.tasks[index].cpu];
         if !must && (cpu.hard || cpu.soft || cpu.pinned_by.is_some_and(|by| by != index)) {
             return None;
@@ -869,6 +923,7 @@ pub(crate) fn join(task: usize, place: Place) {
 
 /// Wait until nothing else can happen. At the end, that somebody still waits is a deadlock.
 pub(crate) fn settle(at_the_end: bool) {
+    world(|w| w.timers.begin_to_wait());
     block(State::Blocked {
         key: if at_the_end { Key::Settled } else { Key::Quiet },
         why: Why::idle(),

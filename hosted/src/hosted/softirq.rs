@@ -15,6 +15,7 @@ use super::machine::{
 };
 use super::report::Kind;
 use super::table::Table;
+use super::timer::{run_due, Context};
 use crate::bindings::{tasklet_struct, TASKLET_STATE_RUN, TASKLET_STATE_SCHED};
 use crate::ffi;
 use std::collections::VecDeque;
@@ -100,7 +101,7 @@ impl World {
 }
 
 /// Start the CPU's soft interrupt context, if there is none yet.
-fn start_softirqs(cpu: usize) {
+pub(crate) fn start_softirqs(cpu: usize) {
     if world(|w| w.cpus[cpu].soft_task.is_some()) {
         return;
     }
@@ -113,14 +114,14 @@ fn start_softirqs(cpu: usize) {
             serve(
                 Key::CpuSoft(cpu),
                 |w| {
-                    if w.tasklets.lists[cpu].is_empty() {
+                    if w.tasklets.lists[cpu].is_empty() && !w.timers.due(cpu, Context::Soft) {
                         return None;
                     }
                     w.cpus[cpu].soft = true;
                     Some(std::mem::take(&mut w.tasklets.lists[cpu]))
                 },
                 |list| {
-                    let mut ran = false;
+                    let mut ran = run_due(cpu, Context::Soft);
                     for t in list {
                         ran |= run_tasklet(cpu, t);
                     }

@@ -108,6 +108,13 @@ mutants! {
     mutant_tasklets_are_not_drained: SkipDrainTasklets
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in an_interrupt_and_its_tasklet_keep_each_other_going;
+    mutant_timers_are_not_drained: SkipDrainTimers
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in a_timer_starts_itself, two_timers_keep_each_other_going,
+            interrupt_work_and_timer_go_round;
+    mutant_timers_are_deleted_and_not_shut_down: TimersAreDeletedOnly
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_interrupt_and_its_timer_keep_each_other_going;
     mutant_work_is_not_drained: SkipDrainWork
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in an_interrupt_and_its_work_keep_each_other_going;
