@@ -123,7 +123,16 @@ impl Life {
     /// As [`Life::refuses`], for a callback: it runs, so there is nothing to acquire.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::BodiesOutliveTheirLife) {
+            return false;
+        }
         self.0.load(Relaxed) != Self::LIVE
+    }
+
+    /// Whether there is a C structure to be stopped.
+    pub(crate) fn is_set_up(&self) -> bool {
+        matches!(self.0.load(Acquire), Self::LIVE | Self::OVER)
     }
 
     /// The C structure has been set up with a callback.

@@ -49,6 +49,7 @@ pub mod auxiliary;
 pub mod faux;
 pub mod file;
 pub mod i2c;
+pub mod hrtimer;
 pub mod irq;
 pub mod part;
 pub mod pci;

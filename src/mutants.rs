@@ -42,6 +42,8 @@ pub enum Mutant {
     SkipDrainTimers,
     /// Timers are deleted, and not shut down.
     TimersAreDeletedOnly,
+    /// A tasklet or hrtimer whose life is over runs its body when it is called late.
+    BodiesOutliveTheirLife,
     /// Work is not drained.
     SkipDrainWork,
     /// Interrupts are not freed.

@@ -8,48 +8,46 @@
 //! When the scope has ended it is *gone*: [`Tasklet::schedule`] refused from the beginning of the
 //! end, so that a tasklet which keeps itself alive through an interrupt stops as well.
 //!
-//! For drivers that have a tasklet today. New ones use a threaded handler, or [`work`](crate::work)
-//! on `system_bh_wq`, as the kernel's own documentation advises.
+//! For drivers that have a tasklet today. `include/linux/interrupt.h` calls the interface deprecated and
+//! names what replaces it:
+//!
+//! - What may sleep, or takes its time, goes into the thread of a threaded handler; see [`irq`](crate::irq).
+//! - What is to run in a softirq, as a tasklet does, is bottom-half [`work`](crate::work): an item on
+//!   `system_bh_wq`.
 
 use crate::{
-    deferred::{Callback, Core, Slot},
+    deferred::{may_wait, Callback, Core, Life, Slot},
     helpers::devscope_tasklet_schedule,
     scope::{Scope, Step},
     Scheduled,
 };
 use core::{mem::offset_of, ptr::NonNull};
-use kernel::{
-    bindings,
-    prelude::*,
-    sync::atomic::{Acquire, Atomic, Relaxed, Release},
-    types::Opaque,
-};
+use kernel::{bindings, prelude::*, types::Opaque};
 
 /// The part of a tasklet that handles share.
 ///
 /// # Invariants
 ///
-/// 1. While `refuses` is false, `tasklet` has been set up with a callback.
-/// 2. `refuses` becomes true in `Step::Kill` at the latest, and never false again after it.
+/// 1. While `life` is "live" or "over", `tasklet` has been set up with a callback.
 #[pin_data]
 struct TaskletCore {
     #[pin]
     tasklet: Opaque<bindings::tasklet_struct>,
-    refuses: Atomic<bool>,
+    life: Life,
 }
 
-// SAFETY: `tasklet` is only used through C functions that may be called on any CPU, and `refuses` is
-// atomic.
+// SAFETY: `tasklet` is only used through C functions that may be called on any CPU, and `life` is atomic.
 unsafe impl Sync for TaskletCore {}
 
 // SAFETY:
 // - `OFFSET` is that of the `tasklet_struct`; `Opaque` is transparent.
 // - `tasklet_kill()` returns when the tasklet neither runs nor is scheduled (kernel-doc in
 //   `kernel/softirq.c`). What the first kill missed is one that was scheduled after it by a callback
-//   that had read `refuses` before `Kill`. By `Redrain` all callbacks that started before `Kill` have
-//   returned (work, tasklets and interrupts were drained), and each that starts later reads `true`:
-//   it was scheduled through `state` of the tasklet, an atomic read-modify-write after `Kill`'s store.
-// - Without a callback `refuses` is true.
+//   that had read "live" before `Kill`. The run that it scheduled finds the tasklet's life over, and calls
+//   no body: it was scheduled through `state` of the tasklet, by an atomic read-modify-write that comes
+//   after that of the first kill, and so after `Kill`'s store. By `Redrain` all callbacks that started
+//   before `Kill` have returned (those of work, threads, timers, tasklets and interrupts were drained).
+// - Without a callback `life` is "no body", and handles refuse.
 unsafe impl Core for TaskletCore {
     type Raw = bindings::tasklet_struct;
     type Setup = ();
@@ -68,33 +66,35 @@ unsafe impl Core for TaskletCore {
                     bindings::tasklet_setup(slot, callback);
                 }
             }),
-            refuses: Atomic::new(callback.is_none()),
+            life: Life::new(callback.is_some()),
         })
     }
 
     unsafe fn define(this: NonNull<Self>, callback: Callback<Self>) {
-        // SAFETY: `this` is in place, and nobody else uses `tasklet` while the tasklet refuses.
-        // INVARIANT: Set up when `refuses` becomes false, which is before `Kill`. Release, because a
-        // handler that was registered between declaring and defining may read this on another CPU
-        // with nothing else to order us.
+        // SAFETY: `this` is in place, and nobody else uses `tasklet` while it has no body: everybody looks
+        // at `life` first.
+        // INVARIANT: 1.
         unsafe {
             let tasklet = Opaque::cast_into(&raw const (*this.as_ptr()).tasklet);
             bindings::tasklet_setup(tasklet, Some(callback));
-            this.as_ref().refuses.store(false, Release);
+            this.as_ref().life.define();
         }
     }
 
     fn call(&self, body: impl FnOnce()) {
-        body();
+        if !self.life.is_over() {
+            body();
+        }
     }
 
     fn step(&self, step: Step) {
         match step {
-            // INVARIANT: `Kill` comes once, and `define` not after it.
-            Step::Kill => self.refuses.store(true, Relaxed),
-            // SAFETY: The tasklet is in place until `Free`; one that was never set up has no bit for
-            // `tasklet_kill()` to wait for. We are in process context, as it asks.
-            Step::DrainTasklets | Step::Redrain => unsafe {
+            Step::Kill => {
+                self.life.end();
+            }
+            // SAFETY: The tasklet has been set up, as `Life::is_set_up` says. We are in process context, as
+            // `tasklet_kill()` asks.
+            Step::DrainTasklets | Step::Redrain if self.life.is_set_up() => unsafe {
                 bindings::tasklet_kill(self.tasklet.get())
             },
             _ => {}
@@ -118,12 +118,11 @@ impl Tasklet<'_> {
     /// Asks for the tasklet to run once, soon, on this CPU: `tasklet_schedule()`.
     ///
     /// Any context, including hard interrupts. Does not sleep. Refuses while the tasklet has no body
-    /// yet, and from the moment at which the scope begins to end.
+    /// yet, after [`Tasklet::release`], and from the moment at which the scope begins to end.
     #[inline]
     #[doc(alias = "tasklet_schedule")]
     pub fn schedule(&self) -> Scheduled {
-        // Acquire pairs with `TaskletCore::define`. It is a plain load on x86 and `ldapr` on arm64.
-        if self.0.refuses.load(Acquire) {
+        if self.0.life.refuses() {
             return Scheduled::Refused;
         }
         // SAFETY: The tasklet has been set up (invariant 1 of `TaskletCore`), and is freed only after it
@@ -133,6 +132,27 @@ impl Tasklet<'_> {
         } else {
             Scheduled::Pending
         }
+    }
+
+    /// Ends the tasklet before its scope ends: `tasklet_kill()`.
+    ///
+    /// When this has returned `Ok`, the body does not run, will not run again, and all handles refuse. A
+    /// tasklet that was scheduled may have run before. The body and what it captured are dropped when the
+    /// scope ends. Releasing again is harmless, and promises the same.
+    ///
+    /// Process context; sleeps. The caller must not hold a lock that keeps the body from ending.
+    ///
+    /// Errors, in which case nothing has happened: `EDEADLK` in atomic context, which includes every
+    /// tasklet's own body.
+    #[doc(alias = "tasklet_kill")]
+    pub fn release(&self) -> Result {
+        may_wait()?;
+        if self.0.life.end() {
+            // SAFETY: It has been set up (invariant 1 of `Life`). We are in process context. Whoever
+            // schedules it later does so after this kill, and its run finds its life over.
+            unsafe { bindings::tasklet_kill(self.0.tasklet.get()) };
+        }
+        Ok(())
     }
 }
 
@@ -145,7 +165,7 @@ impl Tasklet<'_> {
 pub struct TaskletSlot<'a>(Slot<'a, TaskletCore>);
 
 impl<'a> TaskletSlot<'a> {
-    /// Gives the tasklet its body; from here on its handle schedules.
+    /// Gives the tasklet its body; from here on its handle schedules, unless it was released.
     ///
     /// The body's promises are those of [`Scope::tasklet`].
     ///
@@ -189,7 +209,7 @@ impl<'a> Scope<'a> {
 mod tests {
     use super::*;
     use crate::testing::{
-        bind_and_unbind, pending_when_the_scope_ends, scheduled_three_times,
+        bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
         scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
         schedules_itself, two_schedule_each_other, Deferred, Seen,
     };
@@ -305,6 +325,70 @@ mod tests {
         })?;
         assert!(bound.data().first.is(Scheduled::Queued));
         assert_eq!(bound.data().runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_released_tasklet_refuses_and_does_not_run() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            slot.define(scope, move || {
+                seen.runs.up();
+                bell.wake_all();
+                tasklet.schedule();
+            })?;
+            tasklet.schedule();
+            bell.wait_until(|| seen.runs.get() >= 3)?;
+            tasklet.release()?;
+            tasklet.release()?;
+            seen.ended.set(seen.runs.get());
+            seen.first.note(tasklet.schedule());
+            pause();
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), bound.data().ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_that_is_released_without_a_body_stays_without() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            tasklet.release()?;
+            slot.define(scope, move || {
+                seen.runs.up();
+            })?;
+            seen.first.note(tasklet.schedule());
+            tasklet.release()?;
+            pause();
+            Ok(())
+        })?;
+        assert!(bound.data().first.is(Scheduled::Refused));
+        assert_eq!(bound.data().runs.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_is_not_released_by_its_own_body() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let (tasklet, slot) = scope.declare_tasklet()?;
+            slot.define(scope, move || {
+                if tasklet.release() == Err(EDEADLK) {
+                    seen.ended.up();
+                }
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            tasklet.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.first.note(tasklet.schedule());
+            bell.wait_until(|| seen.runs.get() == 2)
+        })?;
+        assert!(bound.data().first.is(Scheduled::Queued));
+        assert_eq!(bound.data().ended.get(), 2);
         Ok(())
     }
 }

@@ -397,13 +397,15 @@ mod tests {
     #[test]
     fn a_released_timer_refuses_and_does_not_run() -> Result {
         let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
             let (timer, slot) = scope.declare_timer()?;
             slot.define(scope, move || {
                 seen.runs.up();
+                bell.wake_all();
                 timer.start(0);
             })?;
             timer.start(0);
-            pause();
+            bell.wait_until(|| seen.runs.get() >= 3)?;
             timer.release()?;
             timer.release()?;
             seen.ended.set(seen.runs.get());

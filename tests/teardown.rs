@@ -33,6 +33,10 @@ survives! {
     two_timers_end_their_loop: two_timers_keep_each_other_going;
     a_loop_of_three_with_a_timer_ends: interrupt_work_and_timer_go_round;
     a_released_timer_does_not_run: a_timer_is_released_while_its_interrupt_starts_it;
+    an_hrtimer_with_a_period_ends: an_hrtimer_has_a_period_while_an_interrupt_starts_it;
+    an_interrupt_and_its_hrtimer_end_their_loop: an_interrupt_and_its_hrtimer_keep_each_other_going;
+    two_hrtimers_end_their_loop: two_hrtimers_keep_each_other_going;
+    a_released_hrtimer_or_tasklet_does_not_run: an_hrtimer_and_a_tasklet_are_released_in_a_storm;
     work_that_waits_for_its_interrupt_does_not_hang_unbind: work_waits_for_its_interrupt;
     work_that_waits_on_a_queue_does_not_hang_unbind: work_waits_for_what_nobody_brings;
     a_blocked_reader_gets_enodev: a_reader_sleeps_through_unbind;

@@ -219,6 +219,7 @@ impl hrtimer_restart {
 #[derive(Copy, Clone)]
 pub struct hrtimer {
     pub(crate) _rest: Rest,
+    pub is_queued: bool_,
     pub is_soft: bool_,
     pub function: Option<unsafe extern "C" fn(arg1: *mut hrtimer) -> hrtimer_restart>,
 }

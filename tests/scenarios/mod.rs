@@ -51,8 +51,11 @@ pub use polling::{
 };
 pub use timers::{
     a_timer_is_released_while_its_interrupt_starts_it, a_timer_starts_itself,
+    an_hrtimer_and_a_tasklet_are_released_in_a_storm,
+    an_hrtimer_has_a_period_while_an_interrupt_starts_it,
+    an_interrupt_and_its_hrtimer_keep_each_other_going,
     an_interrupt_and_its_timer_keep_each_other_going, interrupt_work_and_timer_go_round,
-    two_timers_keep_each_other_going,
+    two_hrtimers_keep_each_other_going, two_timers_keep_each_other_going,
 };
 
 mod regs {

@@ -3,11 +3,15 @@
 //! Timers, and what starts them and is started by them.
 
 use super::{canary, handler, unbind_while, Data, Shape};
-use devscope::Scope;
+use devscope::{
+    hrtimer::{Clock, Expiry, Restart},
+    Scheduled, Scope,
+};
 use kernel::{
     hosted::{edu::Edu, Machine},
     prelude::*,
     sync::atomic::Relaxed,
+    time::Delta,
 };
 
 macro_rules! driver {
@@ -158,7 +162,7 @@ impl Shape for Released {
             if timer.release().is_ok() {
                 data.arrived.store(true, Relaxed);
             }
-            assert_eq!(timer.start(0), devscope::Scheduled::Refused);
+            assert_eq!(timer.start(0), Scheduled::Refused);
         })?;
         handler(data, scope, move || {
             timer.start(0);
@@ -170,6 +174,126 @@ impl Shape for Released {
 pub fn a_timer_is_released_while_its_interrupt_starts_it(machine: &Machine) {
     let edu = Edu::new();
     unbind_while(machine, &released::MODULE, edu.clone(), move || {
+        edu.raise(1);
+        edu.raise(1);
+    });
+}
+
+// ---- An hrtimer with a period, which an interrupt starts as well ----
+
+driver!(sampling, super::Sampling);
+pub struct Sampling;
+
+impl Shape for Sampling {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let period = Delta::from_micros(100);
+        let canary = canary()?;
+        let timer = scope.hrtimer(Clock::Monotonic, Expiry::SoftIrq, move || {
+            canary.add(1, Relaxed);
+            Restart::Forward(period)
+        })?;
+        timer.start(period);
+        handler(data, scope, move || {
+            timer.start(period);
+        })
+    }
+}
+
+pub fn an_hrtimer_has_a_period_while_an_interrupt_starts_it(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &sampling::MODULE, edu.clone(), move || {
+        edu.raise(1);
+        edu.raise(1);
+    });
+}
+
+// ---- An interrupt and its hrtimer ----
+
+driver!(ringing, super::Ringing);
+pub struct Ringing;
+
+impl Shape for Ringing {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let canary = canary()?;
+        let timer = scope.hrtimer(Clock::Monotonic, Expiry::Irq, move || {
+            canary.add(1, Relaxed);
+            data.raise();
+            Restart::No
+        })?;
+        handler(data, scope, move || {
+            timer.start(Delta::ZERO);
+        })
+    }
+}
+
+pub fn an_interrupt_and_its_hrtimer_keep_each_other_going(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &ringing::MODULE, edu.clone(), move || edu.raise(1));
+}
+
+// ---- Two hrtimers that start each other ----
+
+driver!(echoing, super::Echoing);
+pub struct Echoing;
+
+impl Shape for Echoing {
+    fn attach<'a>(_data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (ping, slot) = scope.declare_hrtimer(Clock::Monotonic, Expiry::Irq)?;
+        let (first, second) = (canary()?, canary()?);
+        let pong = scope.hrtimer(Clock::Monotonic, Expiry::SoftIrq, move || {
+            first.add(1, Relaxed);
+            ping.start(Delta::ZERO);
+            Restart::No
+        })?;
+        slot.define(scope, move || {
+            second.add(1, Relaxed);
+            pong.start(Delta::ZERO);
+            Restart::No
+        })?;
+        ping.start(Delta::ZERO);
+        Ok(())
+    }
+}
+
+pub fn two_hrtimers_keep_each_other_going(machine: &Machine) {
+    unbind_while(machine, &echoing::MODULE, Edu::new(), || {});
+}
+
+// ---- An hrtimer and a tasklet that are released while their interrupt goes on scheduling them ----
+
+driver!(let_go, super::LetGo);
+pub struct LetGo;
+
+impl Shape for LetGo {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let body = || {
+            // Whoever has released it relies on this.
+            assert!(!data.arrived.load(Relaxed), "what was released has run");
+        };
+        let tasklet = scope.tasklet(body)?;
+        let timer = scope.hrtimer(Clock::Monotonic, Expiry::Irq, move || {
+            body();
+            Restart::Forward(Delta::from_micros(10))
+        })?;
+        let work = scope.work(move || {
+            if timer.release().is_ok() && tasklet.release().is_ok() {
+                data.arrived.store(true, Relaxed);
+            }
+            assert_eq!(timer.start(Delta::ZERO), Scheduled::Refused);
+            assert_eq!(tasklet.schedule(), Scheduled::Refused);
+        })?;
+        handler(data, scope, move || {
+            timer.start(Delta::ZERO);
+            tasklet.schedule();
+            work.schedule();
+        })
+    }
+}
+
+pub fn an_hrtimer_and_a_tasklet_are_released_in_a_storm(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &let_go::MODULE, edu.clone(), move || {
+        edu.raise(1);
         edu.raise(1);
         edu.raise(1);
     });

@@ -74,6 +74,16 @@ struct Timer {
     started: Option<Place>,
 }
 
+impl Timer {
+    /// Lets the structure say whether the timer is queued, for whoever looks without a lock.
+    fn say(&self, address: usize, queued: bool) {
+        if self.high_resolution {
+            // SAFETY: the model forgets a timer when its memory is freed.
+            unsafe { (*(address as *mut hrtimer)).is_queued = queued };
+        }
+    }
+}
+
 #[derive(Default, Debug)]
 pub(crate) struct Timers {
     known: Table<Timer>,
@@ -199,6 +209,7 @@ impl Timers {
             return false;
         };
         timer.due = false;
+        timer.say(address, false);
         timer.pending.take().is_some()
     }
 
@@ -250,6 +261,7 @@ impl World {
         let Some(timer) = self.timers.known.get_mut(address) else {
             return false;
         };
+        timer.say(address, true);
         let was = timer.pending.replace((when, cpu)).is_some();
         (timer.due, timer.turn, timer.started) = (false, turn, Some(place));
         let name = timer.name.clone();

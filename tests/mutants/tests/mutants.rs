@@ -79,10 +79,11 @@ macro_rules! mutants {
 mutants! {
     mutant_handles_are_not_told_to_refuse: SkipKill
         is Livelock | RanAfterFree | UseAfterFree | FreedWhileActive
-        in two_tasklets_keep_each_other_going;
+        in two_tasklets_keep_each_other_going, two_hrtimers_keep_each_other_going;
     mutant_tasklets_are_drained_once: SkipRedrain
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
-        in an_interrupt_and_its_tasklet_keep_each_other_going;
+        in an_interrupt_and_its_tasklet_keep_each_other_going,
+            an_interrupt_and_its_hrtimer_keep_each_other_going;
     mutant_work_is_drained_before_queues_close: DrainBeforeClose
         is Deadlock
         in work_waits_for_what_nobody_brings;
@@ -111,7 +112,10 @@ mutants! {
     mutant_timers_are_not_drained: SkipDrainTimers
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in a_timer_starts_itself, two_timers_keep_each_other_going,
-            interrupt_work_and_timer_go_round;
+            interrupt_work_and_timer_go_round, two_hrtimers_keep_each_other_going;
+    mutant_an_ended_life_does_not_keep_a_body_from_running: BodiesOutliveTheirLife
+        is Panic
+        in an_hrtimer_and_a_tasklet_are_released_in_a_storm;
     mutant_timers_are_deleted_and_not_shut_down: TimersAreDeletedOnly
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in an_interrupt_and_its_timer_keep_each_other_going;
