@@ -249,6 +249,11 @@ impl Machine {
         machine::settle(false);
     }
 
+    /// A number below `n`, which is part of the schedule: for what a scenario leaves to chance.
+    pub fn choose(&self, n: usize) -> usize {
+        world(|w| w.rng.below(n))
+    }
+
     /// A point at which someone else may run.
     pub fn preempt(&self) {
         machine::preempt();

@@ -42,6 +42,7 @@ pub use family::{
     a_parent_fails_when_it_has_a_child,
 };
 pub use i2c::data_borrows_from_devres;
+pub mod rounds;
 mod timers;
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{
@@ -202,6 +203,7 @@ macro_rules! driver {
         }
     };
 }
+use driver;
 
 // After the macro that they use.
 mod parts;

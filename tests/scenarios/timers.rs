@@ -2,7 +2,7 @@
 
 //! Timers, and what starts them and is started by them.
 
-use super::{canary, handler, unbind_while, Data, Shape};
+use super::{canary, driver, handler, unbind_while, Data, Shape, Shaped};
 use devscope::{
     hrtimer::{Clock, Expiry, Restart},
     Scheduled, Scope,
@@ -13,38 +13,6 @@ use kernel::{
     sync::atomic::Relaxed,
     time::Delta,
 };
-
-macro_rules! driver {
-    ($module:ident, $shape:ty) => {
-        pub mod $module {
-            use kernel::{driver::Registration, prelude::*, InPlaceModule};
-
-            type Adapter = devscope::pci::Adapter<super::super::Shaped<$shape>>;
-
-            #[pin_data]
-            pub struct Owner {
-                #[pin]
-                driver: Registration<Adapter>,
-            }
-
-            impl InPlaceModule for Owner {
-                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-                    try_pin_init!(Owner {
-                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
-                    })
-                }
-            }
-
-            module! {
-                type: Owner,
-                name: "shape",
-                authors: ["The devscope authors"],
-                description: "A driver for tests",
-                license: "GPL",
-            }
-        }
-    };
-}
 
 // ---- A timer that starts itself ----
 

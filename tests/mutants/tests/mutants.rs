@@ -156,6 +156,49 @@ mutants! {
         in a_part_is_reset_again_and_again;
 }
 
+/// The pairs and cycles of `tests/pairs.rs` would notice.
+#[test]
+fn mutants_are_caught_by_pairs_and_cycles() {
+    use s::rounds::{Kind as Of, Round};
+    let late = [
+        Kind::RanAfterFree,
+        Kind::UseAfterFree,
+        Kind::FreedWhileActive,
+        Kind::WildAccess,
+    ];
+    is_caught(
+        Mutant::SkipRedrain,
+        &late,
+        &[
+            ("irq-schedules-hrtimer", |machine| {
+                Round::Pair(Of::Irq, Of::HrTimer).explore(machine)
+            }),
+            ("irq-schedules-tasklet", |machine| {
+                Round::Pair(Of::Irq, Of::Tasklet).explore(machine)
+            }),
+        ],
+    );
+    is_caught(
+        Mutant::SkipDrainTimers,
+        &late,
+        &[
+            ("file-schedules-timer", |machine| {
+                Round::Pair(Of::File, Of::Timer).explore(machine)
+            }),
+            ("work-timer-hrtimer-work", |machine| {
+                Round::Cycle([Of::Work, Of::Timer, Of::HrTimer]).explore(machine)
+            }),
+        ],
+    );
+    is_caught(
+        Mutant::SkipDrainWork,
+        &late,
+        &[("irq-work-timer-irq", |machine| {
+            Round::Cycle([Of::Irq, Of::Work, Of::Timer]).explore(machine)
+        })],
+    );
+}
+
 /// Without a mutant, this copy of the crate is the crate.
 #[test]
 fn without_a_mutant_nothing_is_found() {
