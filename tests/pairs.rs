@@ -91,18 +91,24 @@ fn main() -> ExitCode {
         let round = rounds.into_iter().find(|round| round.to_string() == name);
         return explore(round.expect("a round of this name"));
     }
-    let mut options = Vec::new();
-    let mut wanted = Vec::new();
-    for argument in env::args().skip(1) {
-        match argument.starts_with('-') {
-            true => options.push(argument),
-            false => wanted.push(argument),
+    // Of the options of Rust's own harness, those that choose: others of a `cargo test` are not ours.
+    let (mut wanted, mut left_out, mut list) = (Vec::new(), Vec::new(), false);
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => list = true,
+            "--skip" => left_out.extend(arguments.next()),
+            "--test-threads" | "--format" | "--color" | "--logfile" => drop(arguments.next()),
+            _ if argument.starts_with('-') => {}
+            _ => wanted.push(argument),
         }
     }
     let names: Vec<String> = rounds.iter().map(Round::to_string).collect();
-    let named = |name: &String| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    let has_one = |name: &str, parts: &[String]| parts.iter().any(|part| name.contains(part));
+    let named =
+        |name: &String| (wanted.is_empty() || has_one(name, &wanted)) && !has_one(name, &left_out);
     let names: Vec<String> = names.into_iter().filter(named).collect();
-    if options.iter().any(|option| option == "--list") {
+    if list {
         names.iter().for_each(|name| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }

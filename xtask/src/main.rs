@@ -1,7 +1,7 @@
 //! `cargo xtask`: what the project does besides compiling.
 //!
 //! `vm` runs a driver on real Linux in a virtual machine, from nothing but a Debian-like system with
-//! Rust; `asan` runs the hosted tests under a sanitizer; `bless` rewrites the UI tests' snapshots;
+//! Rust; `asan` runs the hosted tests under a sanitizer; `explore` explores pairs and cycles; `bless` rewrites the UI tests' snapshots;
 //! `ci` is everything that has to pass. Each module is one station of that road, in this order:
 //! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`]; then [`judge`]
 //! says what came of it, for the suites of [`mod@test`].
@@ -12,6 +12,7 @@ mod checks;
 mod command;
 mod cpio;
 mod debian;
+mod explore;
 mod guest;
 mod judge;
 mod kernel;
@@ -51,6 +52,8 @@ enum Chore {
     },
     /// Run the hosted tests under AddressSanitizer
     Asan(checks::Asan),
+    /// Explore every pair of who schedules and what is scheduled, and every cycle of three
+    Explore(explore::Explore),
     /// Rewrite the expected messages of the UI tests
     Bless,
     /// Run everything that has to pass: format, lints, tests, the example, real Linux
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Vm { verb } => vm::run(verb),
         Chore::Asan(asan) => checks::asan(&asan),
+        Chore::Explore(explore) => explore::run(&explore),
         Chore::Bless => checks::bless(),
         Chore::Ci(ci) => checks::ci(&ci),
     };
