@@ -66,6 +66,10 @@ fn an_auxiliary_device_counts_by_means_of_its_parent() {
     explore(3_000, |machine| {
         buses::auxiliary(machine, &on_auxiliary::MODULE, drop)
     });
+#[path = "../examples/timers"]
+mod timers {
+    pub mod driver;
+    pub mod scenario;
 }
 
 /// The defect is found within 1,000 schedules, whichever seed the schedules come from.
@@ -91,6 +95,13 @@ fn edu_lives_and_dies() {
 fn ring_is_resized_under_load() {
     explore(3_000, |machine| {
         ring::scenario::resized_under_load(machine, |_| {})
+    });
+}
+
+#[test]
+fn timers_go_round_until_they_are_unbound() {
+    explore(3_000, |machine| {
+        timers::scenario::unbound_while_it_goes_round(machine, |_| {})
     });
 }
 

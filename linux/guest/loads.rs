@@ -10,7 +10,7 @@ use crate::sys::{
 };
 use std::ffi::c_ulong;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -27,11 +27,18 @@ pub struct Load {
 /// One call of a program.
 type Call = fn(&File) -> io::Result<u64>;
 
-const LOADS: &[Load] = &[Load {
-    driver: "ring",
-    check: ring::works,
-    programs: &[ring::fill, ring::fill, ring::resize],
-}];
+const LOADS: &[Load] = &[
+    Load {
+        driver: "ring",
+        check: ring::works,
+        programs: &[ring::fill, ring::fill, ring::resize],
+    },
+    Load {
+        driver: "timers",
+        check: timers::works,
+        programs: &[timers::wait, timers::start, timers::stop],
+    },
+];
 
 /// Calls that each program makes before the driver is taken away.
 const CALLS: u32 = 5;
@@ -180,6 +187,48 @@ mod ring {
         match control(file, RESIZE, 16) {
             Err(error) if error.raw_os_error() == Some(EBUSY) => Ok(0),
             other => other,
+        }
+    }
+}
+
+/// `examples/timers`
+mod timers {
+    use super::*;
+
+    /// `_IO('t', 1)`
+    const START: c_ulong = 0x7401;
+    /// `_IO('t', 2)`
+    const ASKED: c_ulong = 0x7402;
+    /// `_IO('t', 4)`
+    const STOP: c_ulong = 0x7404;
+
+    pub fn works(device: &Device) -> Result {
+        let file = device.open()?;
+        let asked = || control(&file, ASKED, 0).map_err(|error| format!("ioctl(ASKED): {error}"));
+        let before = asked()?;
+        start(&file).map_err(|error| format!("ioctl(START): {error}"))?;
+        wait_for("the device to be asked twice", || {
+            Ok((asked()? >= before + 2).then_some(()))
+        })
+    }
+
+    pub fn start(file: &File) -> io::Result<u64> {
+        control(file, START, 0)
+    }
+
+    /// Now and then one is caught that waits.
+    pub fn stop(file: &File) -> io::Result<u64> {
+        control(file, STOP, 0)?;
+        control(file, START, 0)
+    }
+
+    /// The factorial of 10, when the device has been asked again.
+    pub fn wait(mut file: &File) -> io::Result<u64> {
+        let mut answer = [0; 4];
+        file.read_exact(&mut answer)?;
+        match u32::from_ne_bytes(answer) {
+            3_628_800 => Ok(4),
+            other => Err(io::Error::other(format!("10! is {other}"))),
         }
     }
 }

@@ -77,6 +77,7 @@ const SEED_RUST: &[GuestCase] = &[
 const STORM: &[GuestCase] = &[
     case("storm", "edu", Silence),
     case("storm", "ring", Silence),
+    case("storm", "timers", Silence),
 ];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
@@ -84,6 +85,7 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "case2", NothingNew),
     case("fail-nth", "edu", NothingNew),
     case("fail-nth", "ring", NothingNew),
+    case("fail-nth", "timers", NothingNew),
     case("fail-nth", "case1_cured_c", WhatIsKnown),
     case("fail-nth", "leaks", Silence),
 ];
