@@ -1,9 +1,10 @@
 //! Time.
 //!
 //! C headers: `include/linux/ktime.h`, `include/linux/jiffies.h`; mirrors `rust/kernel/time.rs`.
-//! Left out: clocks and instants, hrtimers.
+//! Left out: `hrtimer`, which devscope has its own of.
 
-use core::ops;
+use crate::bindings;
+use core::{marker::PhantomData, ops};
 
 pub mod delay;
 
@@ -25,6 +26,121 @@ const HZ: usize = 1000;
 /// Milliseconds as ticks, rounded up.
 pub fn msecs_to_jiffies(msecs: Msecs) -> Jiffies {
     (msecs as usize).saturating_mul(HZ).div_ceil(1000)
+}
+
+/// A clock.
+///
+/// # Safety
+///
+/// What it gives is in `0..=KTIME_MAX`.
+pub unsafe trait ClockSource {
+    /// Its number in C.
+    const ID: bindings::clockid_t;
+
+    /// What it says.
+    fn ktime_get() -> bindings::ktime_t;
+}
+
+macro_rules! clocks {
+    ($($(#[$doc:meta])* $clock:ident = $id:ident, $get:ident;)*) => {$(
+        $(#[$doc])*
+        pub struct $clock;
+
+        // SAFETY: The model's clocks begin above 0, and centuries are left.
+        unsafe impl ClockSource for $clock {
+            const ID: bindings::clockid_t = bindings::$id as bindings::clockid_t;
+
+            fn ktime_get() -> bindings::ktime_t {
+                // SAFETY: It reads the model's clock.
+                unsafe { bindings::$get() }
+            }
+        }
+    )*};
+}
+
+clocks! {
+    /// Time since boot, without that in which the system was suspended.
+    Monotonic = CLOCK_MONOTONIC, ktime_get;
+    /// Time since 1970, as somebody may set it.
+    RealTime = CLOCK_REALTIME, ktime_get_real;
+    /// Time since boot.
+    BootTime = CLOCK_BOOTTIME, ktime_get_boottime;
+    /// International Atomic Time.
+    Tai = CLOCK_TAI, ktime_get_clocktai;
+}
+
+/// A point in time, by a clock.
+///
+/// # Invariants
+///
+/// 1. `inner` is in `0..=KTIME_MAX`.
+#[repr(transparent)]
+#[derive(PartialEq, PartialOrd, Eq, Ord)]
+pub struct Instant<C: ClockSource> {
+    inner: bindings::ktime_t,
+    _c: PhantomData<C>,
+}
+
+impl<C: ClockSource> Clone for Instant<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: ClockSource> Copy for Instant<C> {}
+
+impl<C: ClockSource> Instant<C> {
+    /// Now.
+    pub fn now() -> Self {
+        // INVARIANT: 1, as `ClockSource` promises.
+        Self {
+            inner: C::ktime_get(),
+            _c: PhantomData,
+        }
+    }
+
+    /// What has passed since.
+    pub fn elapsed(&self) -> Delta {
+        Self::now() - *self
+    }
+}
+
+impl<C: ClockSource> ops::Sub for Instant<C> {
+    type Output = Delta;
+
+    fn sub(self, other: Instant<C>) -> Delta {
+        Delta {
+            value: self.inner - other.inner,
+        }
+    }
+}
+
+impl<T: ClockSource> ops::Add<Delta> for Instant<T> {
+    type Output = Self;
+
+    fn add(self, rhs: Delta) -> Self::Output {
+        let inner = self.inner + rhs.value;
+        // INVARIANT: 1, or this panics, as Linux does with overflow checks.
+        assert!(inner >= 0);
+        Self {
+            inner,
+            _c: PhantomData,
+        }
+    }
+}
+
+impl<T: ClockSource> ops::Sub<Delta> for Instant<T> {
+    type Output = Self;
+
+    fn sub(self, rhs: Delta) -> Self::Output {
+        let inner = self.inner - rhs.value;
+        // INVARIANT: 1, or this panics, as Linux does with overflow checks.
+        assert!(inner >= 0);
+        Self {
+            inner,
+            _c: PhantomData,
+        }
+    }
 }
 
 mod private {

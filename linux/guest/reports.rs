@@ -63,6 +63,16 @@ pub const REPORTS: &[Report] = &[
         Then::GoesOn,
     ),
     report(
+        "freeing_a_timer_that_is_pending",
+        "ODEBUG: free active",
+        Then::GoesOn,
+    ),
+    report(
+        "freeing_an_hrtimer_that_is_pending",
+        "ODEBUG: free active",
+        Then::GoesOn,
+    ),
+    report(
         "taking_two_locks_in_both_orders",
         "possible circular locking dependency detected",
         Then::LosesLockdep,

@@ -28,6 +28,7 @@ pub mod node;
 mod state;
 mod table;
 mod tasklet;
+mod timer;
 mod waiting;
 mod work;
 

@@ -8,7 +8,7 @@ use crate::{
     allocate, devscope_tasklet_schedule, fidelity_local_bh_disable, fidelity_local_bh_enable,
     fidelity_tasklet_disable, give_back,
     state::{settle, State},
-    Edu, Verdict,
+    timer, Edu, Verdict,
 };
 use kernel::{
     bindings::{self, irqreturn, irqreturn_t},
@@ -99,6 +99,30 @@ pub(crate) unsafe fn freeing_a_work_item_that_is_pending(edu: Edu) -> Verdict {
         bindings::queue_work_on(cpu, wq, &raw mut (*freed).work);
         State::free(freed);
         State::flush(state);
+        State::free(state);
+    }
+    made()
+}
+
+pub(crate) unsafe fn freeing_a_timer_that_is_pending(edu: Edu) -> Verdict {
+    // SAFETY: None: a pending timer must not be freed.
+    unsafe {
+        let state = State::new(edu);
+        let pending = timer::set_up(state, timer::counts);
+        let now = (&raw const bindings::jiffies).read_volatile();
+        bindings::mod_timer(pending, now + timer::LONG);
+        State::free(state);
+    }
+    made()
+}
+
+pub(crate) unsafe fn freeing_an_hrtimer_that_is_pending(edu: Edu) -> Verdict {
+    // SAFETY: None: a queued hrtimer must not be freed.
+    unsafe {
+        let state = State::new(edu);
+        let mode = bindings::hrtimer_mode_HRTIMER_MODE_REL;
+        let pending = timer::set_up_hr(state, timer::rings, mode);
+        bindings::hrtimer_start_range_ns(pending, timer::LATER, 0, mode);
         State::free(state);
     }
     made()

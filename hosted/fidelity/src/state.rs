@@ -13,6 +13,8 @@ pub(crate) struct State {
     pub(crate) edu: Edu,
     pub(crate) tasklet: bindings::tasklet_struct,
     pub(crate) other_tasklet: bindings::tasklet_struct,
+    pub(crate) timer: bindings::timer_list,
+    pub(crate) hrtimer: bindings::hrtimer,
     pub(crate) work: bindings::work_struct,
     pub(crate) other_work: bindings::work_struct,
     /// A callback has begun.

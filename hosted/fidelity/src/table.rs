@@ -2,7 +2,7 @@
 
 //! All checks.
 
-use crate::{devices, irq, locks, mistakes, tasklet, waiting, work, Answers, Check};
+use crate::{devices, irq, locks, mistakes, tasklet, timer, waiting, work, Answers, Check};
 
 macro_rules! checks {
     ($($module:ident { $($name:ident $(($model:literal, $linux:literal))?,)* })*) => {
@@ -49,6 +49,18 @@ pub const CHECKS: &[Check] = checks! {
             "as they were scheduled",
             "high priority first"
         ),
+    }
+    timer {
+        a_timer_expires_once_in_a_softirq_and_not_before_its_time,
+        timer_delete_sync_waits_for_a_running_timer,
+        a_timer_that_was_shut_down_is_not_started,
+        a_running_timer_that_is_shut_down_cannot_start_itself,
+        a_timer_started_while_it_runs_runs_again_and_not_beside_itself,
+        an_hrtimer_expires_as_often_as_its_function_answers,
+        an_hrtimer_may_be_started_by_its_own_function,
+        hrtimer_cancel_waits_for_a_running_hrtimer,
+        a_running_hrtimer_is_not_cancelled_by_a_try,
+        an_hrtimer_started_after_its_cancel_expires,
     }
     work {
         a_work_item_that_is_pending_is_not_queued_again,
@@ -106,6 +118,8 @@ pub const MISTAKES: &[Check] = checks! {
         freeing_a_work_item_that_is_pending,
         waiting_for_a_work_item_without_a_function,
         freeing_a_tasklet_that_is_scheduled,
+        freeing_a_timer_that_is_pending,
+        freeing_an_hrtimer_that_is_pending,
         freeing_the_cookie_of_a_handler,
         freeing_a_misc_device_that_is_registered,
         enabling_a_line_too_often,

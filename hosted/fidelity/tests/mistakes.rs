@@ -43,6 +43,14 @@ const MODEL: &[(&str, Says)] = &[
         Reports(&[FreedWhileActive]),
     ),
     (
+        "freeing_a_timer_that_is_pending",
+        Reports(&[FreedWhileActive]),
+    ),
+    (
+        "freeing_an_hrtimer_that_is_pending",
+        Reports(&[FreedWhileActive]),
+    ),
+    (
         "freeing_the_cookie_of_a_handler",
         Reports(&[FreedWhileActive]),
     ),
