@@ -48,8 +48,8 @@
 pub mod auxiliary;
 pub mod faux;
 pub mod file;
-pub mod i2c;
 pub mod hrtimer;
+pub mod i2c;
 pub mod irq;
 pub mod part;
 pub mod pci;

@@ -35,6 +35,12 @@ mod ring {
     pub mod scenario;
 }
 
+#[path = "../examples/timers"]
+mod timers {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/buses/scenario.rs"]
 mod buses;
 #[path = "../examples/on_auxiliary/driver.rs"]
@@ -66,10 +72,6 @@ fn an_auxiliary_device_counts_by_means_of_its_parent() {
     explore(3_000, |machine| {
         buses::auxiliary(machine, &on_auxiliary::MODULE, drop)
     });
-#[path = "../examples/timers"]
-mod timers {
-    pub mod driver;
-    pub mod scenario;
 }
 
 /// The defect is found within 1,000 schedules, whichever seed the schedules come from.

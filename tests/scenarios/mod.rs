@@ -37,13 +37,14 @@ mod family;
 mod i2c;
 mod platform;
 mod polling;
+#[allow(dead_code, reason = "for tests/pairs.rs")]
+pub mod rounds;
+mod timers;
 pub use family::{
     a_child_is_unbound_by_two, a_child_uses_its_parent_while_that_is_unbound,
     a_parent_fails_when_it_has_a_child,
 };
 pub use i2c::data_borrows_from_devres;
-pub mod rounds;
-mod timers;
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{
     a_polled_file_outlives_its_device, a_poller_sleeps_through_unbind,
