@@ -190,10 +190,36 @@ pub type work_func_t = Option<unsafe extern "C" fn(work: *mut work_struct)>;
 
 #[repr(C)]
 #[derive(Copy, Clone)]
+pub struct hlist_node {
+    pub next: *mut hlist_node,
+    pub pprev: *mut *mut hlist_node,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
 pub struct work_struct {
     pub data: atomic_long_t,
     pub entry: list_head,
     pub func: work_func_t,
+}
+
+/// C's list is a model's deadline: nothing here is linked.
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct timer_list {
+    pub entry: hlist_node,
+    pub expires: ffi::c_ulong,
+    pub function: Option<unsafe extern "C" fn(arg1: *mut timer_list)>,
+    pub flags: u32_,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct delayed_work {
+    pub work: work_struct,
+    pub timer: timer_list,
+    pub wq: *mut workqueue_struct,
+    pub cpu: ffi::c_int,
 }
 
 #[repr(C)]
@@ -668,6 +694,9 @@ zeroed_default!(
     callback_head,
     tasklet_struct,
     work_struct,
+    hlist_node,
+    timer_list,
+    delayed_work,
     wait_queue_head,
     wait_queue_entry,
     percpu_ref,
@@ -783,11 +812,17 @@ pub const PERCPU_REF_ALLOW_REINIT: ffi::c_uint = 4;
 pub const TASKLET_STATE_SCHED: ffi::c_uint = 0;
 pub const TASKLET_STATE_RUN: ffi::c_uint = 1;
 pub const wq_misc_consts_WORK_CPU_UNBOUND: ffi::c_uint = 8;
+pub const wq_flags_WQ_BH: ffi::c_uint = 1;
 pub const wq_flags_WQ_UNBOUND: ffi::c_uint = 2;
 pub const wq_flags_WQ_FREEZABLE: ffi::c_uint = 4;
 pub const wq_flags_WQ_MEM_RECLAIM: ffi::c_uint = 8;
 pub const wq_flags_WQ_HIGHPRI: ffi::c_uint = 16;
+pub const wq_flags_WQ_CPU_INTENSIVE: ffi::c_uint = 32;
+pub const wq_flags_WQ_POWER_EFFICIENT: ffi::c_uint = 128;
 pub const wq_flags_WQ_PERCPU: ffi::c_uint = 256;
+pub const wq_flags___WQ_ORDERED: ffi::c_uint = 131072;
+pub const wq_consts_WQ_MAX_ACTIVE: ffi::c_uint = 2048;
+pub const TIMER_IRQSAFE: u32 = 2097152;
 pub const ITER_SOURCE: u32 = 1;
 pub const ITER_DEST: u32 = 0;
 pub const IORESOURCE_MEM: u32 = 512;
@@ -879,9 +914,12 @@ pub use crate::hosted::functions::{
     usb_register_driver,
 };
 pub use crate::hosted::functions::{
-    __flush_workqueue, alloc_workqueue, cancel_work, cancel_work_sync, current_work,
-    destroy_workqueue, disable_work, disable_work_sync, drain_workqueue, enable_work, flush_work,
-    init_work_with_key, queue_work, queue_work_on, schedule_work, work_busy,
+    __flush_workqueue, alloc_workqueue_noprof, cancel_delayed_work, cancel_delayed_work_sync,
+    cancel_work, cancel_work_sync, current_work, delayed_work_timer_fn, destroy_workqueue,
+    disable_delayed_work, disable_delayed_work_sync, disable_work, disable_work_sync,
+    drain_workqueue, enable_delayed_work, enable_work, flush_delayed_work, flush_work,
+    init_work_with_key, mod_delayed_work_on, queue_delayed_work_on, queue_work, queue_work_on,
+    schedule_work, timer_init_key, work_busy,
 };
 pub use crate::hosted::functions::{
     __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, add_wait_queue,
@@ -992,6 +1030,7 @@ system_queues! {
     system_freezable_power_efficient_wq = 8;
     system_bh_wq = 9;
     system_bh_highpri_wq = 10;
+    system_dfl_long_wq = 11;
 }
 
 pub const USB_DEVICE_ID_MATCH_VENDOR: u32 = 0x001;

@@ -1,4 +1,4 @@
-//! Tasklets, after `kernel/softirq.c`.
+//! Soft interrupts and tasklets, after `kernel/softirq.c`.
 //!
 //! A tasklet has two bits in its `state`, SCHED (queued) and RUN (its function runs), and a
 //! `count` that disables it. They are kept in the structure itself, as in C.
@@ -100,7 +100,7 @@ impl World {
 }
 
 /// Start the CPU's soft interrupt context, if there is none yet.
-fn start_softirqs(cpu: usize) {
+pub(crate) fn start_softirqs(cpu: usize) {
     if world(|w| w.cpus[cpu].soft_task.is_some()) {
         return;
     }
@@ -113,14 +113,15 @@ fn start_softirqs(cpu: usize) {
             serve(
                 Key::CpuSoft(cpu),
                 |w| {
-                    if w.tasklets.lists[cpu].is_empty() {
+                    if w.tasklets.lists[cpu].is_empty() && !w.works.bh_due(cpu) {
                         return None;
                     }
                     w.cpus[cpu].soft = true;
                     Some(std::mem::take(&mut w.tasklets.lists[cpu]))
                 },
                 |list| {
-                    let mut ran = false;
+                    // As `tasklet_action()`: what is on BH workqueues first.
+                    let mut ran = super::workqueue::run_bh(cpu);
                     for t in list {
                         ran |= run_tasklet(cpu, t);
                     }
