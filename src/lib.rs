@@ -59,6 +59,7 @@ pub mod tasklet;
 pub mod usb;
 pub mod wait;
 pub mod work;
+pub mod workqueue;
 
 #[doc(hidden)]
 pub mod binding;

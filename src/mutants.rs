@@ -56,6 +56,8 @@ pub enum Mutant {
     BeginPartTooLate,
     /// The driver core drops the data, after the bus has released the device's resources.
     DataAfterBus,
+    /// A workqueue is destroyed before the scope has ended.
+    QueueBeforeItsWork,
 }
 
 /// By name, so that C finds it.
