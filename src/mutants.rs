@@ -58,6 +58,8 @@ pub enum Mutant {
     DataAfterBus,
     /// A workqueue is destroyed before the scope has ended.
     QueueBeforeItsWork,
+    /// Delayed work is disabled as if it had no timer.
+    ForgetTimers,
 }
 
 /// By name, so that C finds it.

@@ -189,6 +189,12 @@ unsafe impl Item for bindings::delayed_work {
     }
 
     unsafe fn disable(item: *mut Self) {
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::ForgetTimers) {
+            // SAFETY: None: that is the mistake.
+            unsafe { bindings::disable_work(&raw mut (*item).work) };
+            return;
+        }
         // SAFETY: The caller makes the same promise to us.
         unsafe { bindings::disable_delayed_work(item) };
     }
