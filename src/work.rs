@@ -721,10 +721,72 @@ impl<'a> Scope<'a> {
 mod tests {
     use super::*;
     use crate::testing::{
-        bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
+        bind_and_unbind, holding, pause, pending_when_the_scope_ends, scheduled_three_times,
         scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
-        schedules_itself, two_schedule_each_other, Count, Deferred, Seen,
+        schedules_itself, two_schedule_each_other, Count, Deferred, OnDrop, Seen,
     };
+
+    struct Delayed;
+
+    impl Deferred for Delayed {
+        type Handle<'a> = DelayedWork<'a>;
+        type Slot<'a> = DelayedWorkSlot<'a>;
+
+        const SLEEPS: bool = true;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<DelayedWork<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.delayed_work(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(DelayedWork<'a>, DelayedWorkSlot<'a>)> {
+            scope.declare_delayed_work()
+        }
+
+        fn define<'a, F>(slot: DelayedWorkSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: DelayedWork<'_>) -> Scheduled {
+            handle.schedule(1)
+        }
+    }
+
+    struct BottomHalves;
+
+    impl Deferred for BottomHalves {
+        type Handle<'a> = Work<'a>;
+        type Slot<'a> = WorkSlot<'a>;
+
+        const SLEEPS: bool = false;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<Work<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.bh_work(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(Work<'a>, WorkSlot<'a>)> {
+            scope.declare_bh_work()
+        }
+
+        fn define<'a, F>(slot: WorkSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: Work<'_>) -> Scheduled {
+            handle.schedule()
+        }
+    }
 
     struct Works;
 
@@ -865,6 +927,251 @@ mod tests {
             bell.wait_until(|| seen.runs.get() == 1)
         })?;
         assert_eq!(bound.data().ended.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_run_as_often_as_asked() -> Result {
+        let three = scheduled_three_times::<Delayed>()?;
+        let running = scheduled_while_it_runs::<Delayed>()?;
+        assert!(three.data().first.is(Scheduled::Queued));
+        assert_eq!(three.data().runs.get(), 3);
+        assert!(running.data().first.is(Scheduled::Queued));
+        assert!(running.data().second.is(Scheduled::Pending));
+        assert_eq!(running.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_end_with_their_scope() -> Result {
+        let itself = schedules_itself::<Delayed>()?;
+        let two = two_schedule_each_other::<Delayed>()?;
+        let pending = pending_when_the_scope_ends::<Delayed>()?;
+        assert!(itself.data().ended.get() >= 3);
+        assert_eq!(itself.data().runs.get(), itself.data().ended.get());
+        assert!(two.data().ended.get() >= 3);
+        assert_eq!(two.data().runs.get(), two.data().ended.get());
+        assert_eq!(pending.data().runs.get(), pending.data().ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_refuse_without_a_body_and_at_the_end() -> Result {
+        let without = scheduled_without_a_body::<Delayed>()?;
+        let dropped = scheduled_while_bodies_are_dropped::<Delayed>()?;
+        assert!(without.data().first.is(Scheduled::Refused));
+        assert!(without.data().second.is(Scheduled::Queued));
+        assert!(without.data().third.is(Scheduled::Refused));
+        assert_eq!(without.data().runs.get(), 1);
+        assert!(dropped.data().first.is(Scheduled::Refused));
+        assert!(dropped.data().second.is(Scheduled::Refused));
+        assert_eq!(dropped.data().runs.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_run_as_often_as_asked() -> Result {
+        let three = scheduled_three_times::<BottomHalves>()?;
+        let running = scheduled_while_it_runs::<BottomHalves>()?;
+        assert!(three.data().first.is(Scheduled::Queued));
+        assert_eq!(three.data().runs.get(), 3);
+        assert!(running.data().first.is(Scheduled::Queued));
+        assert!(running.data().second.is(Scheduled::Pending));
+        assert_eq!(running.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_end_with_their_scope() -> Result {
+        let itself = schedules_itself::<BottomHalves>()?;
+        let two = two_schedule_each_other::<BottomHalves>()?;
+        let pending = pending_when_the_scope_ends::<BottomHalves>()?;
+        assert!(itself.data().ended.get() >= 3);
+        assert_eq!(itself.data().runs.get(), itself.data().ended.get());
+        assert!(two.data().ended.get() >= 3);
+        assert_eq!(two.data().runs.get(), two.data().ended.get());
+        assert_eq!(pending.data().runs.get(), pending.data().ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_refuse_without_a_body_and_at_the_end() -> Result {
+        let without = scheduled_without_a_body::<BottomHalves>()?;
+        let dropped = scheduled_while_bodies_are_dropped::<BottomHalves>()?;
+        assert!(without.data().first.is(Scheduled::Refused));
+        assert!(without.data().second.is(Scheduled::Queued));
+        assert!(without.data().third.is(Scheduled::Refused));
+        assert_eq!(without.data().runs.get(), 1);
+        assert!(dropped.data().first.is(Scheduled::Refused));
+        assert!(dropped.data().second.is(Scheduled::Refused));
+        assert_eq!(dropped.data().runs.get(), 0);
+        Ok(())
+    }
+
+    /// Longer than the tests take, in jiffies. (On the hosted kernel any time may pass at any moment.)
+    const LATER: Jiffies = 1_000_000;
+
+    #[test]
+    fn delayed_work_that_is_rescheduled_runs_once_for_what_was_pending() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, queued), scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            let first = work.schedule(LATER);
+            let second = work.schedule(LATER);
+            let third = work.reschedule(1);
+            for answer in [first, second, third] {
+                if answer == Scheduled::Queued {
+                    queued.up();
+                }
+            }
+            seen.first.note(first);
+            bell.wait_until(|| seen.runs.get() == queued.get())?;
+            pause();
+            Ok(())
+        })?;
+        let (seen, queued) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(queued.get() >= 1);
+        assert_eq!(seen.runs.get(), queued.get());
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_that_is_idle_is_queued_by_rescheduling() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            seen.first.note(work.reschedule(0));
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.second.note(work.reschedule(1));
+            bell.wait_until(|| seen.runs.get() == 2)?;
+            // And this timer ends with the scope.
+            seen.third.note(work.schedule(LATER));
+            Ok(())
+        })?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(seen.second.is(Scheduled::Queued));
+        assert!(seen.third.is(Scheduled::Queued));
+        assert!(seen.runs.get() >= 2);
+        Ok(())
+    }
+
+    /// What `release()` returned, once it is noted: 1 for success, or a negative error.
+    fn noted(released: Result) -> i32 {
+        released.map_or_else(|error| error.to_errno(), |()| 1)
+    }
+
+    #[test]
+    fn released_work_has_ended_and_refuses() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, released, again) = all;
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                seen.runs.up();
+                bell.wake_all();
+                pause();
+                seen.ended.up();
+            })?;
+            work.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.first.note(work.schedule());
+            released.set(noted(work.release()));
+            // Those that had begun have ended.
+            seen.ended.set(seen.runs.get() - seen.ended.get());
+            seen.second.note(work.schedule());
+            again.set(noted(work.release()));
+            seen.third.note(work.schedule());
+            Ok(())
+        })?;
+        let (seen, released, again) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(released.get(), 1);
+        assert_eq!(seen.ended.get(), 0);
+        assert!(seen.second.is(Scheduled::Refused));
+        assert_eq!(again.get(), 1);
+        assert!(seen.third.is(Scheduled::Refused));
+        Ok(())
+    }
+
+    #[test]
+    fn released_delayed_work_forgets_its_timer() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, released), scope| {
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+            })?;
+            seen.first.note(work.schedule(LATER));
+            released.set(noted(work.release()));
+            seen.ended.set(seen.runs.get());
+            seen.second.note(work.schedule(0));
+            seen.third.note(work.reschedule(0));
+            pause();
+            Ok(())
+        })?;
+        let (seen, released) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(released.get(), 1);
+        assert!(seen.second.is(Scheduled::Refused));
+        assert!(seen.third.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), seen.ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn work_is_not_released_where_it_could_not_be_waited_for() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, by_itself, in_softirq) = all;
+            let bell = scope.wait_queue()?;
+            let (work, slot) = scope.declare_work()?;
+            slot.define(scope, move || {
+                by_itself.set(noted(work.release()));
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            let bottom = scope.bh_work(move || {
+                in_softirq.set(noted(work.release()));
+                work.schedule();
+            })?;
+            bottom.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)
+        })?;
+        let (seen, by_itself, in_softirq) = bound.data();
+        assert_eq!(in_softirq.get(), EDEADLK.to_errno());
+        assert_eq!(by_itself.get(), EDEADLK.to_errno());
+        assert_eq!(seen.runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_is_released_by_another_and_dropped_with_the_scope() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, released, dropped) = all;
+            let bell = scope.wait_queue()?;
+            let held = OnDrop(move || {
+                dropped.up();
+            });
+            let bottom = scope.bh_work(holding(held))?;
+            let other = scope.work(move || {
+                released.set(noted(bottom.release()));
+                seen.first.note(bottom.schedule());
+                seen.runs.set(1 + dropped.get());
+                bell.wake_all();
+            })?;
+            bottom.schedule();
+            other.schedule();
+            bell.wait_until(|| seen.runs.get() != 0)
+        })?;
+        let (seen, released, dropped) = bound.data();
+        assert_eq!(released.get(), 1);
+        assert!(seen.first.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 1);
+        assert_eq!(dropped.get(), 1);
         Ok(())
     }
 }

@@ -298,3 +298,106 @@ impl<'a> Scope<'a> {
         Ok(Queue(owned.queue, PhantomData))
     }
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_workqueue)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, pause, Count};
+
+    #[test]
+    fn work_runs_on_each_of_the_systems_queues() -> Result {
+        let bound = bind_and_unbind(Count::default(), |runs, scope| {
+            let bell = scope.wait_queue()?;
+            let queues = [
+                Queue::percpu(),
+                Queue::highpri(),
+                Queue::long(),
+                Queue::unbound(),
+                Queue::unbound_long(),
+                Queue::freezable(),
+                Queue::power_efficient(),
+                Queue::freezable_power_efficient(),
+            ];
+            let body = move || {
+                runs.up();
+                bell.wake_all();
+            };
+            for queue in queues {
+                scope.work_on(queue, body)?.schedule();
+                scope.delayed_work_on(queue, body)?.schedule(1);
+            }
+            for queue in [BhQueue::normal(), BhQueue::highpri()] {
+                scope.bh_work_on(queue, body)?.schedule();
+            }
+            bell.wait_until(|| runs.get() == 18)
+        })?;
+        assert_eq!(bound.data().get(), 18);
+        Ok(())
+    }
+
+    #[test]
+    fn an_ordered_queue_does_one_after_the_other() -> Result {
+        let bound = bind_and_unbind(<(Count, Count)>::default(), |(order, ended), scope| {
+            let bell = scope.wait_queue()?;
+            let queue = scope.workqueue(c"devscope-kunit", QueueOptions::ordered())?;
+            for digit in 1..=3 {
+                let work = scope.work_on(queue, move || {
+                    order.digit(digit);
+                    pause();
+                    order.digit(digit);
+                    ended.up();
+                    bell.wake_all();
+                })?;
+                work.schedule();
+            }
+            bell.wait_until(|| ended.get() == 3)
+        })?;
+        assert_eq!(bound.data().0.get(), 112233);
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_goes_with_its_scope_whatever_is_on_it() -> Result {
+        let bound = bind_and_unbind(<(Count, Count)>::default(), |(begun, ended), scope| {
+            let bell = scope.wait_queue()?;
+            let options = QueueOptions::unbound(2).highpri().mem_reclaim().freezable();
+            let queue = scope.workqueue(c"devscope-kunit", options)?;
+            let works = [0; 3].map(|_| {
+                scope.work_on(queue, move || {
+                    begun.up();
+                    bell.wake_all();
+                    pause();
+                    ended.up();
+                })
+            });
+            for work in works {
+                work?.schedule();
+            }
+            scope.delayed_work_on(queue, || {})?.schedule(1000);
+            bell.wait_until(|| begun.get() >= 1)
+        })?;
+        let (begun, ended) = bound.data();
+        assert!(begun.get() >= 1);
+        assert_eq!(begun.get(), ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_that_asks_for_too_much_is_refused() -> Result {
+        let bound = bind_and_unbind(<(Count, Count)>::default(), |(most, more), scope| {
+            let answer = |queue: Result<Queue<'_>>| match queue {
+                Ok(_) => 1,
+                Err(error) => error.to_errno(),
+            };
+            let name = c"devscope-kunit";
+            let options = QueueOptions::percpu(2048).cpu_intensive();
+            most.set(answer(scope.workqueue(name, options)));
+            more.set(answer(scope.workqueue(name, QueueOptions::unbound(2049))));
+            Ok(())
+        })?;
+        assert_eq!(bound.data().0.get(), 1);
+        assert_eq!(bound.data().1.get(), EINVAL.to_errno());
+        Ok(())
+    }
+}
