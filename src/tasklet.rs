@@ -8,8 +8,8 @@
 //! When the scope has ended it is *gone*: [`Tasklet::schedule`] refused from the beginning of the
 //! end, so that a tasklet which keeps itself alive through an interrupt stops as well.
 //!
-//! For drivers that have a tasklet today. New ones use a threaded handler, or [`work`](crate::work)
-//! on `system_bh_wq`, as the kernel's own documentation advises.
+//! For drivers that have a tasklet today. New ones use a threaded handler, or [`Scope::bh_work`], as the
+//! kernel's own documentation advises.
 
 use crate::{
     deferred::{Callback, Core, Slot},
