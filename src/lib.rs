@@ -61,6 +61,7 @@ pub mod timer;
 pub mod usb;
 pub mod wait;
 pub mod work;
+pub mod workqueue;
 
 #[doc(hidden)]
 pub mod binding;

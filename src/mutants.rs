@@ -66,6 +66,10 @@ pub enum Mutant {
     BeginPartTooLate,
     /// The driver core drops the data, after the bus has released the device's resources.
     DataAfterBus,
+    /// A workqueue is destroyed before the scope has ended.
+    QueueBeforeItsWork,
+    /// Delayed work is disabled as if it had no timer.
+    ForgetTimers,
 }
 
 /// By name, so that C finds it.

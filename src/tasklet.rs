@@ -12,8 +12,7 @@
 //! names what replaces it:
 //!
 //! - What may sleep, or takes its time, goes into the thread of a threaded handler; see [`irq`](crate::irq).
-//! - What is to run in a softirq, as a tasklet does, is bottom-half [`work`](crate::work): an item on
-//!   `system_bh_wq`.
+//! - What is to run in a softirq, as a tasklet does, is bottom-half work: [`Scope::bh_work`].
 
 use crate::{
     deferred::{may_wait, Callback, Core, Life, Slot},

@@ -8,86 +8,338 @@
 //! the scope has ended it is *gone*: disabled since the beginning of the end (`disable_work()`), so
 //! that queueing refuses, and waited for (`disable_work_sync()`).
 //!
+//! | registered by | runs | may sleep |
+//! |---|---|---|
+//! | [`Scope::work`], [`Scope::work_on`] | soon, on a worker of its [`Queue`] | yes |
+//! | [`Scope::delayed_work`], [`Scope::delayed_work_on`] | the same, after a delay | yes |
+//! | [`Scope::bh_work`], [`Scope::bh_work_on`] | very soon, in softirq context | no |
+//!
+//! Which queue to take is said in [`workqueue`](crate::workqueue).
+//!
 //! Work is drained before tasklets and interrupts. A body may therefore wait for what only the
 //! device's interrupt brings: the interrupt is still delivered until the body has returned. It must
 //! not wait for what nobody will bring after unbind; a [`WaitQueue`](crate::wait::WaitQueue) of the
 //! scope returns `ENODEV` then.
+//!
+//! ```
+//! # use devscope::{workqueue::QueueOptions, Scope};
+//! # use kernel::{prelude::*, time::msecs_to_jiffies};
+//! # struct Data;
+//! # impl Data {
+//! #     fn link_is_up(&self) -> bool { true }
+//! #     fn reset(&self) {}
+//! # }
+//! # fn attach<'a>(data: &'a Data, scope: &mut Scope<'a>) -> Result {
+//! // Resets are done one after the other, and apart from all other work.
+//! let resets = scope.workqueue(c"demo-resets", QueueOptions::ordered())?;
+//! let reset = scope.work_on(resets, move || data.reset())?;
+//!
+//! // Looks at the link each second, until the scope ends.
+//! let (poll, slot) = scope.declare_delayed_work()?;
+//! slot.define(scope, move || {
+//!     if !data.link_is_up() {
+//!         reset.schedule();
+//!     }
+//!     poll.schedule(msecs_to_jiffies(1000));
+//! })?;
+//! poll.schedule(0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What there is not
+//!
+//! `flush_work()`: wait for what the body brings about instead, on a `WaitQueue` of the scope, which
+//! also hears of the end. `cancel_work()`: what is asked for is done, or the scope ends; a body that
+//! has nothing to do any more returns. Queueing on a CPU of one's choice (`queue_work_on()`): C asks
+//! that the CPU does not go away meanwhile, which a driver cannot promise in a type.
 
 use crate::{
     deferred::{Callback, Core, Slot},
+    helpers,
     scope::{Scope, Step},
+    workqueue::{BhQueue, Queue},
     Scheduled,
 };
 use core::{
     mem::offset_of,
+    panic::Location,
     ptr::{self, NonNull},
 };
 use kernel::{
     bindings,
     prelude::*,
     static_lock_class,
-    sync::atomic::{Atomic, Relaxed},
+    sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
+    time::Jiffies,
     types::Opaque,
 };
+
+/// `work_struct` or `delayed_work`.
+///
+/// # Safety
+///
+/// - `WORK` is where the `work_struct` stands in `Self`.
+/// - After `init` the item is idle, and the other functions are those of C for this kind of item.
+unsafe trait Item: Sized {
+    const WORK: usize;
+
+    /// # Safety
+    ///
+    /// `item` is memory for it, not in use, and does not move from here on.
+    unsafe fn init(item: *mut Self, func: bindings::work_func_t, class: LockClass);
+
+    /// # Safety
+    ///
+    /// `item` was initialised. Any context.
+    unsafe fn disable(item: *mut Self);
+
+    /// # Safety
+    ///
+    /// `item` was initialised. Process context, and not inside the item.
+    unsafe fn disable_sync(item: *mut Self);
+
+    /// # Safety
+    ///
+    /// `item` was initialised, and disabled more often than enabled. Any context.
+    unsafe fn enable(item: *mut Self);
+}
+
+/// Where a work item is registered, which is its class for lockdep: as in C, where each `INIT_WORK()`
+/// has one.
+///
+/// With one class for all, a body that releases another work item would look to lockdep as if it
+/// waited for itself.
+#[derive(Clone, Copy)]
+struct LockClass(&'static Location<'static>);
+
+impl LockClass {
+    fn as_ptr(self) -> *mut bindings::lock_class_key {
+        ptr::from_ref(self.0).cast_mut().cast()
+    }
+}
+
+/// What `INIT_WORK()` does.
+///
+/// # Safety
+///
+/// As for `Item::init`.
+unsafe fn init_work(
+    work: *mut bindings::work_struct,
+    func: bindings::work_func_t,
+    class: LockClass,
+) {
+    // Lockdep wants one name for each class, and compares addresses.
+    static NAME: &CStr = c"devscope";
+    // SAFETY:
+    // - The caller's promise.
+    // - Name and key are static. Lockdep knows a class by the address of its key and does not look
+    //   at what is there; it asks that the address is that of a static object, of the kernel or of a
+    //   module (`lockdep_init_map_type()` and `static_obj()` in `kernel/locking/lockdep.c`).
+    unsafe {
+        bindings::init_work_with_key(work, func, false, NAME.as_char_ptr(), class.as_ptr());
+    }
+}
+
+// SAFETY: The whole is the `work_struct`. `init_work_with_key()` is `INIT_WORK()`.
+unsafe impl Item for bindings::work_struct {
+    const WORK: usize = 0;
+
+    unsafe fn init(item: *mut Self, func: bindings::work_func_t, class: LockClass) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { init_work(item, func, class) };
+    }
+
+    unsafe fn disable(item: *mut Self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::disable_work(item) };
+    }
+
+    unsafe fn disable_sync(item: *mut Self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::disable_work_sync(item) };
+    }
+
+    unsafe fn enable(item: *mut Self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::enable_work(item) };
+    }
+}
+
+// SAFETY: `init` is what `INIT_DELAYED_WORK()` does: work and an irqsafe timer with C's function for
+// it (`include/linux/workqueue.h`).
+unsafe impl Item for bindings::delayed_work {
+    const WORK: usize = offset_of!(Self, work);
+
+    unsafe fn init(item: *mut Self, func: bindings::work_func_t, class: LockClass) {
+        // SAFETY:
+        // - The caller's promise, for both parts.
+        // - Name and key of the timer are static. One class for all of them: their function is C's,
+        //   and waits for nothing.
+        unsafe {
+            init_work(&raw mut (*item).work, func, class);
+            bindings::timer_init_key(
+                &raw mut (*item).timer,
+                Some(bindings::delayed_work_timer_fn),
+                bindings::TIMER_IRQSAFE,
+                c"devscope_timer".as_char_ptr(),
+                static_lock_class!().as_ptr(),
+            );
+        }
+    }
+
+    unsafe fn disable(item: *mut Self) {
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::ForgetTimers) {
+            // SAFETY: None: that is the mistake.
+            unsafe { bindings::disable_work(&raw mut (*item).work) };
+            return;
+        }
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::disable_delayed_work(item) };
+    }
+
+    unsafe fn disable_sync(item: *mut Self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::disable_delayed_work_sync(item) };
+    }
+
+    unsafe fn enable(item: *mut Self) {
+        // SAFETY: The caller makes the same promise to us.
+        unsafe { bindings::enable_delayed_work(item) };
+    }
+}
 
 /// The part of a work item that handles share.
 ///
 /// # Invariants
 ///
-/// 1. `work` is initialised, and as long as it has no body it is disabled.
-/// 2. `Step::Kill` disables it once more, which is never undone.
+/// 1. `item` is initialised.
+/// 2. C's count of how often it is disabled includes one for each of these: it is not `defined`;
+///    `Step::Kill` was taken; it is `released`. None of the last two is ever taken back.
+/// 3. `gone` is true before the second or the third is so.
+/// 4. It is queued on `queue`, and on no other.
 #[pin_data]
-struct WorkCore {
+struct WorkCore<'a, T> {
     #[pin]
-    work: Opaque<bindings::work_struct>,
-    /// Why the work item is disabled, for [`Work::schedule`] to say. C keeps the count itself.
-    refuses: Atomic<bool>,
+    item: Opaque<T>,
+    queue: Queue<'a>,
+    /// It has a body.
+    defined: Atomic<bool>,
+    /// It was released early, or the scope ends: for handles to say why C refused.
+    gone: Atomic<bool>,
+    /// [`WorkCore::release`] keeps it disabled.
+    released: Atomic<bool>,
 }
 
-// SAFETY: `work` is only used through C functions that may be called on any CPU, and `refuses` is
-// atomic.
-unsafe impl Sync for WorkCore {}
+// SAFETY: `item` is only used through C functions that may be called on any CPU; `queue` does not
+// change, and the others are atomic.
+unsafe impl<T> Sync for WorkCore<'_, T> {}
 
-impl WorkCore {
+/// Where a work item goes, and where it comes from.
+struct Setup<'a> {
+    queue: Queue<'a>,
+    class: LockClass,
+}
+
+impl<'a> Setup<'a> {
+    /// On `queue`, registered by the caller's caller.
+    #[track_caller]
+    fn on(queue: Queue<'a>) -> Self {
+        Self {
+            queue,
+            class: LockClass(Location::caller()),
+        }
+    }
+}
+
+impl<T: Item> WorkCore<'_, T> {
     /// What a work item without a body would run, if it were not disabled.
     ///
     /// # Safety
     ///
     /// None; it is `unsafe` for being a [`Callback`].
     unsafe extern "C" fn no_body(_: *mut bindings::work_struct) {}
+
+    fn work(&self) -> *mut bindings::work_struct {
+        self.item.get().wrapping_byte_add(T::WORK).cast()
+    }
+
+    /// Whether the current task runs this work item. Never so in a softirq: there it is not known.
+    fn runs_here(&self) -> bool {
+        // SAFETY: It reads which work item the current task runs, if any.
+        ptr::eq(unsafe { bindings::current_work() }, self.work())
+    }
+
+    /// See [`Work::release`].
+    fn release(&self) -> Result {
+        // SAFETY: No requirement; it reads the state of the current task.
+        if unsafe { helpers::devscope_in_atomic_context() } || self.runs_here() {
+            return Err(EDEADLK);
+        }
+        let item = self.item.get();
+        self.gone.store(true, Relaxed);
+        // SAFETY: The work item is initialised: invariant 1. We may sleep, and are not inside it.
+        unsafe { T::disable_sync(item) };
+        // INVARIANT: The first to come here leaves its `disable_sync()` for `released`; another takes
+        // back its own. It can: the first had disabled the item before it set the flag.
+        if self.released.xchg(true, Full) {
+            // SAFETY: Initialised, and disabled just now.
+            unsafe { T::enable(item) };
+        }
+        Ok(())
+    }
+
+    /// Says what became of a call to C that queued nothing.
+    #[cold]
+    fn why_not(&self) -> Scheduled {
+        if self.gone.load(Relaxed) {
+            Scheduled::Refused
+        } else {
+            Scheduled::Pending
+        }
+    }
+
+    /// Whether handles may call C at all. Acquire pairs with `define`: C's answer to somebody who saw
+    /// the item defined is not that it had no body. It is a plain load on x86 and `ldapr` on arm64.
+    #[inline]
+    fn is_defined(&self) -> bool {
+        self.defined.load(Acquire)
+    }
 }
 
 // SAFETY:
 // - `OFFSET` is that of the `work_struct`; `Opaque` is transparent.
 // - `disable_work_sync()` returns when the work item is neither pending nor running, and it is never
-//   enabled again (kernel-doc in `kernel/workqueue.c`).
-// - Without a callback the work item is disabled, and `refuses` is true.
-unsafe impl Core for WorkCore {
+//   enabled again: invariant 2 (kernel-doc in `kernel/workqueue.c`). It waits where the item was queued
+//   last, which is where it runs, if it does: invariant 4.
+// - For delayed work the same is said of `disable_delayed_work_sync()`, and that the timer neither
+//   runs nor is pending: `try_to_grab_pending()` deletes it, or waits until it has queued the item.
+// - Without a callback `defined` is false.
+unsafe impl<'a, T: Item> Core for WorkCore<'a, T> {
     type Raw = bindings::work_struct;
-    type Setup = ();
+    type Setup = Setup<'a>;
     type Answer = ();
     type Returned = ();
 
-    const OFFSET: usize = offset_of!(Self, work);
+    const OFFSET: usize = offset_of!(Self, item) + T::WORK;
 
-    unsafe fn new((): (), callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
-        // One lock class for the work items of all scopes: lockdep follows what work bodies wait for
-        // by class, and no body of a scope waits for a work item.
-        let key = static_lock_class!();
+    unsafe fn new(setup: Setup<'a>, callback: Option<Callback<Self>>) -> impl PinInit<Self, Error> {
+        let Setup { queue, class } = setup;
         try_pin_init!(Self {
-            // SAFETY: The slot is ours, does not move any more, and is not in use yet. Name and key
-            // are static.
+            // SAFETY: The slot is ours, does not move any more, and is not in use yet.
             // INVARIANT: Initialised, and disabled without a body.
-            work <- Opaque::ffi_init(move |slot| unsafe {
-                let name = c"devscope".as_char_ptr();
+            item <- Opaque::ffi_init(move |slot| unsafe {
                 // `__flush_work()` warns of a work item without a function, disabled or not.
-                let func = callback.unwrap_or(Self::no_body);
-                bindings::init_work_with_key(slot, Some(func), false, name, key.as_ptr());
+                T::init(slot, Some(callback.unwrap_or(Self::no_body)), class);
                 if callback.is_none() {
-                    bindings::disable_work(slot);
+                    T::disable(slot);
                 }
             }),
-            refuses: Atomic::new(callback.is_none()),
+            queue,
+            defined: Atomic::new(callback.is_some()),
+            gone: Atomic::new(false),
+            released: Atomic::new(false),
         })
     }
 
@@ -96,12 +348,12 @@ unsafe impl Core for WorkCore {
         // - `this` is in place. The work item is disabled, so no worker reads `func`.
         // - A worker that reads it later is ordered after us: `enable_work()` and `queue_work_on()`
         //   both change `data` by atomic operations that return a value, which are full barriers.
-        // INVARIANT: Enabled with a body, before `Kill`.
+        // INVARIANT: Defined, and enabled once: it was disabled once for not being so.
         unsafe {
-            this.as_ref().refuses.store(false, Relaxed);
-            let work = Opaque::cast_into(&raw const (*this.as_ptr()).work);
-            (*work).func = Some(callback);
-            bindings::enable_work(work);
+            let core = this.as_ref();
+            (*core.work()).func = Some(callback);
+            T::enable(core.item.get());
+            core.defined.store(true, Release);
         }
     }
 
@@ -110,27 +362,27 @@ unsafe impl Core for WorkCore {
     }
 
     fn step(&self, step: Step) {
-        let work = self.work.get();
+        let item = self.item.get();
         match step {
             Step::Kill => {
-                // SAFETY: It reads which work item the current task runs, if any.
-                if ptr::eq(unsafe { bindings::current_work() }, work) {
+                if self.runs_here() {
                     panic!("devscope: a scope ends inside one of its own work items, for which it would wait for ever");
                 }
-                self.refuses.store(true, Relaxed);
-                // INVARIANT: Never enabled again: `define` is over, as `attach()` is.
+                self.gone.store(true, Relaxed);
+                // INVARIANT: Disabled for `Kill`.
                 // SAFETY: The work item is initialised: invariant 1.
-                unsafe { bindings::disable_work(work) };
+                unsafe { T::disable(item) };
             }
             // SAFETY: The work item is initialised: invariant 1. We are in process context and may
             // sleep, and not inside this work item: checked in `Kill`.
-            Step::DrainWork => unsafe {
-                bindings::disable_work_sync(work);
-            },
+            Step::DrainWork => unsafe { T::disable_sync(item) },
             _ => {}
         }
     }
 }
+
+type PlainCore<'a> = WorkCore<'a, bindings::work_struct>;
+type DelayedCore<'a> = WorkCore<'a, bindings::delayed_work>;
 
 /// A handle with which a work item of the scope is queued.
 ///
@@ -142,40 +394,136 @@ unsafe impl Core for WorkCore {
 /// Nothing happens. A handle owns nothing, and the scope stops the work whether or not handles to it
 /// remain.
 #[derive(Clone, Copy)]
-pub struct Work<'a>(&'a WorkCore);
+pub struct Work<'a>(&'a PlainCore<'a>);
 
 impl Work<'_> {
-    /// Queues the work on the system's per-CPU workqueue: `schedule_work()`.
+    /// Queues the work on the queue that it was registered for: `queue_work()`.
     ///
     /// Any context, including hard interrupts. Does not sleep. Refuses while the work item has no
-    /// body yet, and from the moment at which the scope begins to end.
+    /// body yet, after [`Work::release`], and from the moment at which the scope begins to end.
     #[inline]
     #[doc(alias = "schedule_work", alias = "queue_work")]
     pub fn schedule(&self) -> Scheduled {
+        if !self.0.is_defined() {
+            return Scheduled::Refused;
+        }
         // SAFETY: The work item is initialised (invariant 1 of `WorkCore`), and freed only after it was
-        // drained for good. The queue is the system's and exists since boot.
+        // drained for good. The queue lasts as long, or is not looked at: see `Owned::drop_body` in
+        // `workqueue.rs`.
         let queued = unsafe {
             bindings::queue_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-                bindings::system_percpu_wq,
-                self.0.work.get(),
+                self.0.queue.as_ptr(),
+                self.0.work(),
             )
         };
         if queued {
             Scheduled::Queued
         } else {
-            self.why_not()
+            self.0.why_not()
         }
     }
 
-    /// `queue_work_on()` says "no" both for a pending work item and for a disabled one.
-    #[cold]
-    fn why_not(&self) -> Scheduled {
-        if self.0.refuses.load(Relaxed) {
+    /// Ends the work item before its scope: `disable_work_sync()`.
+    ///
+    /// When this returns `Ok` the body does not run and will not run again, what was pending is
+    /// forgotten, and handles refuse. The body is dropped with the scope, as ever. Releasing once more
+    /// is allowed, waits as well, and succeeds.
+    ///
+    /// Process context; waits for the body. Errors: `EDEADLK` in atomic context, and inside this work
+    /// item's own body; nothing was done then. As with any waiting, two bodies that release each other
+    /// wait for ever, and so does whoever holds a lock that the body takes.
+    #[doc(alias = "cancel_work_sync", alias = "disable_work_sync")]
+    pub fn release(&self) -> Result {
+        self.0.release()
+    }
+}
+
+/// A handle with which a delayed work item of the scope is queued.
+///
+/// What is said of [`Work`] holds for it as well.
+///
+/// # If leaked
+///
+/// Nothing happens. A handle owns nothing, and the scope stops the work and its timer whether or not
+/// handles to it remain.
+#[derive(Clone, Copy)]
+pub struct DelayedWork<'a>(&'a DelayedCore<'a>);
+
+impl DelayedWork<'_> {
+    /// Queues the work when `delay` has passed: `queue_delayed_work()`.
+    ///
+    /// `delay` is in jiffies, as in [`kernel::workqueue`]: see [`kernel::time::msecs_to_jiffies`]. With
+    /// 0 it is queued at once, otherwise `delay` ticks from now. Work that is pending, on its timer or
+    /// on its queue, stays as it is: see [`DelayedWork::reschedule`].
+    ///
+    /// Any context, including hard interrupts. Does not sleep. Refuses while the work item has no
+    /// body yet, after [`DelayedWork::release`], and from the moment at which the scope begins to end.
+    #[inline]
+    #[doc(alias = "schedule_delayed_work", alias = "queue_delayed_work")]
+    pub fn schedule(&self, delay: Jiffies) -> Scheduled {
+        if !self.0.is_defined() {
+            return Scheduled::Refused;
+        }
+        // SAFETY: As in `Work::schedule`, and with the work item its timer is drained.
+        let queued = unsafe {
+            bindings::queue_delayed_work_on(
+                bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
+                self.0.queue.as_ptr(),
+                self.0.item.get(),
+                delay,
+            )
+        };
+        if queued {
+            Scheduled::Queued
+        } else {
+            self.0.why_not()
+        }
+    }
+
+    /// Queues the work when `delay` has passed from now, whatever it waited for before:
+    /// `mod_delayed_work()`.
+    ///
+    /// [`Scheduled::Pending`] says that it was pending, on its timer or on its queue; the one run that
+    /// it was pending for now comes after `delay`. Units, context and refusals are those of
+    /// [`DelayedWork::schedule`].
+    #[inline]
+    #[doc(alias = "mod_delayed_work")]
+    pub fn reschedule(&self, delay: Jiffies) -> Scheduled {
+        if !self.0.is_defined() {
+            return Scheduled::Refused;
+        }
+        // SAFETY: As in `DelayedWork::schedule`.
+        let was_pending = unsafe {
+            bindings::mod_delayed_work_on(
+                bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
+                self.0.queue.as_ptr(),
+                self.0.item.get(),
+                delay,
+            )
+        };
+        if was_pending {
+            Scheduled::Pending
+        } else if self.0.gone.load(Relaxed) {
+            // C says the same of work that it has queued and of work that is disabled. That is never
+            // pending; and the flag was set before it was disabled (invariant 3), which this call has
+            // seen by way of an atomic operation on the same word.
             Scheduled::Refused
         } else {
-            Scheduled::Pending
+            Scheduled::Queued
         }
+    }
+
+    /// Ends the work item before its scope: `disable_delayed_work_sync()`.
+    ///
+    /// The promises, the context and the errors are those of [`Work::release`]; the timer does not run
+    /// any more either.
+    #[doc(
+        alias = "cancel_delayed_work_sync",
+        alias = "disable_delayed_work_sync"
+    )]
+    pub fn release(&self) -> Result {
+        self.0.release()
     }
 }
 
@@ -185,12 +533,35 @@ impl Work<'_> {
 ///
 /// The work item stays without a body, and its handle refuses.
 #[must_use = "a work item without a body refuses to be queued: call `define()`"]
-pub struct WorkSlot<'a>(Slot<'a, WorkCore>);
+pub struct WorkSlot<'a>(Slot<'a, PlainCore<'a>>);
 
 impl<'a> WorkSlot<'a> {
     /// Gives the work item its body; from here on its handle queues.
     ///
-    /// The body's promises are those of [`Scope::work`].
+    /// The body's promises are those of the function that the work item would have been registered
+    /// with: [`Scope::work`] or [`Scope::bh_work`].
+    ///
+    /// May sleep. Errors: `ENOMEM`; the work item then stays without a body.
+    pub fn define<F>(self, scope: &mut Scope<'a>, body: F) -> Result
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.0.define(scope, body)
+    }
+}
+
+/// The place for the body of a declared delayed work item. Giving the body consumes it.
+///
+/// # If leaked
+///
+/// The work item stays without a body, and its handle refuses.
+#[must_use = "a work item without a body refuses to be queued: call `define()`"]
+pub struct DelayedWorkSlot<'a>(Slot<'a, DelayedCore<'a>>);
+
+impl<'a> DelayedWorkSlot<'a> {
+    /// Gives the work item its body; from here on its handle queues.
+    ///
+    /// The body's promises are those of [`Scope::delayed_work`].
     ///
     /// May sleep. Errors: `ENOMEM`; the work item then stays without a body.
     pub fn define<F>(self, scope: &mut Scope<'a>, body: F) -> Result
@@ -202,18 +573,34 @@ impl<'a> WorkSlot<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Registers a work item.
+    /// Registers a work item on the system's per-CPU workqueue, [`Queue::percpu`].
     ///
     /// `body` runs in process context on a worker thread and may sleep. It runs concurrently with
     /// everything but itself.
     ///
     /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
     #[doc(alias = "INIT_WORK", alias = "cancel_work_sync", alias = "flush_work")]
     pub fn work<F>(&mut self, body: F) -> Result<Work<'a>>
     where
         F: Fn() + Send + Sync + 'a,
     {
-        self.defer((), body).map(Work)
+        self.defer(Setup::on(Queue::percpu()), body).map(Work)
+    }
+
+    /// Registers a work item on a queue: the system's, or one of [`Scope::workqueue`].
+    ///
+    /// `body` runs in process context on a worker thread and may sleep. It runs concurrently with
+    /// everything but itself, as far as the queue allows.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    #[doc(alias = "INIT_WORK", alias = "queue_work")]
+    pub fn work_on<F>(&mut self, queue: Queue<'a>, body: F) -> Result<Work<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.defer(Setup::on(queue), body).map(Work)
     }
 
     /// Declares a work item whose body comes later, for bodies that need each other's handles.
@@ -221,8 +608,110 @@ impl<'a> Scope<'a> {
     /// The handle can be captured at once. Until [`WorkSlot::define`] it refuses.
     ///
     /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
     pub fn declare_work(&mut self) -> Result<(Work<'a>, WorkSlot<'a>)> {
-        let (core, slot) = self.declare(())?;
+        self.declare_work_on(Queue::percpu())
+    }
+
+    /// The same, on a queue of one's choice.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn declare_work_on(&mut self, queue: Queue<'a>) -> Result<(Work<'a>, WorkSlot<'a>)> {
+        let (core, slot) = self.declare(Setup::on(queue))?;
+        Ok((Work(core), WorkSlot(slot)))
+    }
+
+    /// Registers a work item that runs after a delay, on [`Queue::percpu`].
+    ///
+    /// `body` runs as that of [`Scope::work`] does.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    #[doc(alias = "INIT_DELAYED_WORK", alias = "cancel_delayed_work_sync")]
+    pub fn delayed_work<F>(&mut self, body: F) -> Result<DelayedWork<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.delayed_work_on(Queue::percpu(), body)
+    }
+
+    /// The same, on a queue of one's choice.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    #[doc(alias = "INIT_DELAYED_WORK", alias = "queue_delayed_work")]
+    pub fn delayed_work_on<F>(&mut self, queue: Queue<'a>, body: F) -> Result<DelayedWork<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.defer(Setup::on(queue), body).map(DelayedWork)
+    }
+
+    /// Declares a delayed work item whose body comes later.
+    ///
+    /// The handle can be captured at once. Until [`DelayedWorkSlot::define`] it refuses.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn declare_delayed_work(&mut self) -> Result<(DelayedWork<'a>, DelayedWorkSlot<'a>)> {
+        self.declare_delayed_work_on(Queue::percpu())
+    }
+
+    /// The same, on a queue of one's choice.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn declare_delayed_work_on(
+        &mut self,
+        queue: Queue<'a>,
+    ) -> Result<(DelayedWork<'a>, DelayedWorkSlot<'a>)> {
+        let (core, slot) = self.declare(Setup::on(queue))?;
+        Ok((DelayedWork(core), DelayedWorkSlot(slot)))
+    }
+
+    /// Registers a work item that runs in softirq context, as a tasklet does.
+    ///
+    /// `body` runs in softirq context on the CPU that queued it, and must not sleep. It runs
+    /// concurrently with everything but itself.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    #[doc(alias = "tasklet_setup", alias = "system_bh_wq")]
+    pub fn bh_work<F>(&mut self, body: F) -> Result<Work<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.bh_work_on(BhQueue::normal(), body)
+    }
+
+    /// The same, with a choice of priority.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn bh_work_on<F>(&mut self, queue: BhQueue, body: F) -> Result<Work<'a>>
+    where
+        F: Fn() + Send + Sync + 'a,
+    {
+        self.defer(Setup::on(queue.queue()), body).map(Work)
+    }
+
+    /// Declares a work item that will run in softirq context.
+    ///
+    /// The handle can be captured at once. Until [`WorkSlot::define`] it refuses.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn declare_bh_work(&mut self) -> Result<(Work<'a>, WorkSlot<'a>)> {
+        self.declare_bh_work_on(BhQueue::normal())
+    }
+
+    /// The same, with a choice of priority.
+    ///
+    /// May sleep. Errors: `ENOMEM`.
+    #[track_caller]
+    pub fn declare_bh_work_on(&mut self, queue: BhQueue) -> Result<(Work<'a>, WorkSlot<'a>)> {
+        let (core, slot) = self.declare(Setup::on(queue.queue()))?;
         Ok((Work(core), WorkSlot(slot)))
     }
 }
@@ -232,10 +721,72 @@ impl<'a> Scope<'a> {
 mod tests {
     use super::*;
     use crate::testing::{
-        bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
+        bind_and_unbind, holding, pause, pending_when_the_scope_ends, scheduled_three_times,
         scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
-        schedules_itself, two_schedule_each_other, Count, Deferred, Seen,
+        schedules_itself, two_schedule_each_other, Count, Deferred, OnDrop, Seen,
     };
+
+    struct Delayed;
+
+    impl Deferred for Delayed {
+        type Handle<'a> = DelayedWork<'a>;
+        type Slot<'a> = DelayedWorkSlot<'a>;
+
+        const SLEEPS: bool = true;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<DelayedWork<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.delayed_work(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(DelayedWork<'a>, DelayedWorkSlot<'a>)> {
+            scope.declare_delayed_work()
+        }
+
+        fn define<'a, F>(slot: DelayedWorkSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: DelayedWork<'_>) -> Scheduled {
+            handle.schedule(1)
+        }
+    }
+
+    struct BottomHalves;
+
+    impl Deferred for BottomHalves {
+        type Handle<'a> = Work<'a>;
+        type Slot<'a> = WorkSlot<'a>;
+
+        const SLEEPS: bool = false;
+
+        fn register<'a, F>(scope: &mut Scope<'a>, body: F) -> Result<Work<'a>>
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            scope.bh_work(body)
+        }
+
+        fn declare<'a>(scope: &mut Scope<'a>) -> Result<(Work<'a>, WorkSlot<'a>)> {
+            scope.declare_bh_work()
+        }
+
+        fn define<'a, F>(slot: WorkSlot<'a>, scope: &mut Scope<'a>, body: F) -> Result
+        where
+            F: Fn() + Send + Sync + 'a,
+        {
+            slot.define(scope, body)
+        }
+
+        fn schedule(handle: Work<'_>) -> Scheduled {
+            handle.schedule()
+        }
+    }
 
     struct Works;
 
@@ -376,6 +927,251 @@ mod tests {
             bell.wait_until(|| seen.runs.get() == 1)
         })?;
         assert_eq!(bound.data().ended.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_run_as_often_as_asked() -> Result {
+        let three = scheduled_three_times::<Delayed>()?;
+        let running = scheduled_while_it_runs::<Delayed>()?;
+        assert!(three.data().first.is(Scheduled::Queued));
+        assert_eq!(three.data().runs.get(), 3);
+        assert!(running.data().first.is(Scheduled::Queued));
+        assert!(running.data().second.is(Scheduled::Pending));
+        assert_eq!(running.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_end_with_their_scope() -> Result {
+        let itself = schedules_itself::<Delayed>()?;
+        let two = two_schedule_each_other::<Delayed>()?;
+        let pending = pending_when_the_scope_ends::<Delayed>()?;
+        assert!(itself.data().ended.get() >= 3);
+        assert_eq!(itself.data().runs.get(), itself.data().ended.get());
+        assert!(two.data().ended.get() >= 3);
+        assert_eq!(two.data().runs.get(), two.data().ended.get());
+        assert_eq!(pending.data().runs.get(), pending.data().ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_items_refuse_without_a_body_and_at_the_end() -> Result {
+        let without = scheduled_without_a_body::<Delayed>()?;
+        let dropped = scheduled_while_bodies_are_dropped::<Delayed>()?;
+        assert!(without.data().first.is(Scheduled::Refused));
+        assert!(without.data().second.is(Scheduled::Queued));
+        assert!(without.data().third.is(Scheduled::Refused));
+        assert_eq!(without.data().runs.get(), 1);
+        assert!(dropped.data().first.is(Scheduled::Refused));
+        assert!(dropped.data().second.is(Scheduled::Refused));
+        assert_eq!(dropped.data().runs.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_run_as_often_as_asked() -> Result {
+        let three = scheduled_three_times::<BottomHalves>()?;
+        let running = scheduled_while_it_runs::<BottomHalves>()?;
+        assert!(three.data().first.is(Scheduled::Queued));
+        assert_eq!(three.data().runs.get(), 3);
+        assert!(running.data().first.is(Scheduled::Queued));
+        assert!(running.data().second.is(Scheduled::Pending));
+        assert_eq!(running.data().runs.get(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_end_with_their_scope() -> Result {
+        let itself = schedules_itself::<BottomHalves>()?;
+        let two = two_schedule_each_other::<BottomHalves>()?;
+        let pending = pending_when_the_scope_ends::<BottomHalves>()?;
+        assert!(itself.data().ended.get() >= 3);
+        assert_eq!(itself.data().runs.get(), itself.data().ended.get());
+        assert!(two.data().ended.get() >= 3);
+        assert_eq!(two.data().runs.get(), two.data().ended.get());
+        assert_eq!(pending.data().runs.get(), pending.data().ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn bh_work_items_refuse_without_a_body_and_at_the_end() -> Result {
+        let without = scheduled_without_a_body::<BottomHalves>()?;
+        let dropped = scheduled_while_bodies_are_dropped::<BottomHalves>()?;
+        assert!(without.data().first.is(Scheduled::Refused));
+        assert!(without.data().second.is(Scheduled::Queued));
+        assert!(without.data().third.is(Scheduled::Refused));
+        assert_eq!(without.data().runs.get(), 1);
+        assert!(dropped.data().first.is(Scheduled::Refused));
+        assert!(dropped.data().second.is(Scheduled::Refused));
+        assert_eq!(dropped.data().runs.get(), 0);
+        Ok(())
+    }
+
+    /// Longer than the tests take, in jiffies. (On the hosted kernel any time may pass at any moment.)
+    const LATER: Jiffies = 1_000_000;
+
+    #[test]
+    fn delayed_work_that_is_rescheduled_runs_once_for_what_was_pending() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, queued), scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            let first = work.schedule(LATER);
+            let second = work.schedule(LATER);
+            let third = work.reschedule(1);
+            for answer in [first, second, third] {
+                if answer == Scheduled::Queued {
+                    queued.up();
+                }
+            }
+            seen.first.note(first);
+            bell.wait_until(|| seen.runs.get() == queued.get())?;
+            pause();
+            Ok(())
+        })?;
+        let (seen, queued) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(queued.get() >= 1);
+        assert_eq!(seen.runs.get(), queued.get());
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_that_is_idle_is_queued_by_rescheduling() -> Result {
+        let bound = bind_and_unbind(Seen::default(), |seen, scope| {
+            let bell = scope.wait_queue()?;
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            seen.first.note(work.reschedule(0));
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.second.note(work.reschedule(1));
+            bell.wait_until(|| seen.runs.get() == 2)?;
+            // And this timer ends with the scope.
+            seen.third.note(work.schedule(LATER));
+            Ok(())
+        })?;
+        let seen = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert!(seen.second.is(Scheduled::Queued));
+        assert!(seen.third.is(Scheduled::Queued));
+        assert!(seen.runs.get() >= 2);
+        Ok(())
+    }
+
+    /// What `release()` returned, once it is noted: 1 for success, or a negative error.
+    fn noted(released: Result) -> i32 {
+        released.map_or_else(|error| error.to_errno(), |()| 1)
+    }
+
+    #[test]
+    fn released_work_has_ended_and_refuses() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, released, again) = all;
+            let bell = scope.wait_queue()?;
+            let work = scope.work(move || {
+                seen.runs.up();
+                bell.wake_all();
+                pause();
+                seen.ended.up();
+            })?;
+            work.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)?;
+            seen.first.note(work.schedule());
+            released.set(noted(work.release()));
+            // Those that had begun have ended.
+            seen.ended.set(seen.runs.get() - seen.ended.get());
+            seen.second.note(work.schedule());
+            again.set(noted(work.release()));
+            seen.third.note(work.schedule());
+            Ok(())
+        })?;
+        let (seen, released, again) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(released.get(), 1);
+        assert_eq!(seen.ended.get(), 0);
+        assert!(seen.second.is(Scheduled::Refused));
+        assert_eq!(again.get(), 1);
+        assert!(seen.third.is(Scheduled::Refused));
+        Ok(())
+    }
+
+    #[test]
+    fn released_delayed_work_forgets_its_timer() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, released), scope| {
+            let work = scope.delayed_work(move || {
+                seen.runs.up();
+            })?;
+            seen.first.note(work.schedule(LATER));
+            released.set(noted(work.release()));
+            seen.ended.set(seen.runs.get());
+            seen.second.note(work.schedule(0));
+            seen.third.note(work.reschedule(0));
+            pause();
+            Ok(())
+        })?;
+        let (seen, released) = bound.data();
+        assert!(seen.first.is(Scheduled::Queued));
+        assert_eq!(released.get(), 1);
+        assert!(seen.second.is(Scheduled::Refused));
+        assert!(seen.third.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), seen.ended.get());
+        Ok(())
+    }
+
+    #[test]
+    fn work_is_not_released_where_it_could_not_be_waited_for() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, by_itself, in_softirq) = all;
+            let bell = scope.wait_queue()?;
+            let (work, slot) = scope.declare_work()?;
+            slot.define(scope, move || {
+                by_itself.set(noted(work.release()));
+                seen.runs.up();
+                bell.wake_all();
+            })?;
+            let bottom = scope.bh_work(move || {
+                in_softirq.set(noted(work.release()));
+                work.schedule();
+            })?;
+            bottom.schedule();
+            bell.wait_until(|| seen.runs.get() == 1)
+        })?;
+        let (seen, by_itself, in_softirq) = bound.data();
+        assert_eq!(in_softirq.get(), EDEADLK.to_errno());
+        assert_eq!(by_itself.get(), EDEADLK.to_errno());
+        assert_eq!(seen.runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_is_released_by_another_and_dropped_with_the_scope() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count, Count)>::default(), |all, scope| {
+            let (seen, released, dropped) = all;
+            let bell = scope.wait_queue()?;
+            let held = OnDrop(move || {
+                dropped.up();
+            });
+            let bottom = scope.bh_work(holding(held))?;
+            let other = scope.work(move || {
+                released.set(noted(bottom.release()));
+                seen.first.note(bottom.schedule());
+                seen.runs.set(1 + dropped.get());
+                bell.wake_all();
+            })?;
+            bottom.schedule();
+            other.schedule();
+            bell.wait_until(|| seen.runs.get() != 0)
+        })?;
+        let (seen, released, dropped) = bound.data();
+        assert_eq!(released.get(), 1);
+        assert!(seen.first.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), 1);
+        assert_eq!(dropped.get(), 1);
         Ok(())
     }
 }

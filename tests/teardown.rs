@@ -37,6 +37,13 @@ survives! {
     an_interrupt_and_its_hrtimer_end_their_loop: an_interrupt_and_its_hrtimer_keep_each_other_going;
     two_hrtimers_end_their_loop: two_hrtimers_keep_each_other_going;
     a_released_hrtimer_or_tasklet_does_not_run: an_hrtimer_and_a_tasklet_are_released_in_a_storm;
+    work_that_queues_itself_ends: work_queues_itself;
+    delayed_work_that_queues_itself_ends: delayed_work_queues_itself;
+    delayed_work_work_and_a_softirq_end_their_loop: delayed_work_and_work_keep_each_other_going;
+    an_interrupt_and_its_bh_work_end_their_loop: an_interrupt_and_its_bh_work_keep_each_other_going;
+    a_queue_that_is_never_empty_goes_after_its_work: a_queue_of_its_own_is_never_empty;
+    released_work_does_not_run_while_the_device_is_unbound: a_work_item_releases_others;
+    releasing_races_with_giving_a_body: work_is_released_twice_while_it_gets_its_body;
     work_that_waits_for_its_interrupt_does_not_hang_unbind: work_waits_for_its_interrupt;
     work_that_waits_on_a_queue_does_not_hang_unbind: work_waits_for_what_nobody_brings;
     a_blocked_reader_gets_enodev: a_reader_sleeps_through_unbind;

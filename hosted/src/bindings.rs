@@ -237,6 +237,15 @@ pub struct work_struct {
 }
 
 #[repr(C)]
+#[derive(Copy, Clone)]
+pub struct delayed_work {
+    pub work: work_struct,
+    pub timer: timer_list,
+    pub wq: *mut workqueue_struct,
+    pub cpu: ffi::c_int,
+}
+
+#[repr(C)]
 pub struct workqueue_struct {
     pub(crate) index: usize,
 }
@@ -711,6 +720,7 @@ zeroed_default!(
     timer_list,
     hrtimer,
     work_struct,
+    delayed_work,
     wait_queue_head,
     wait_queue_entry,
     percpu_ref,
@@ -840,11 +850,16 @@ pub const hrtimer_mode_HRTIMER_MODE_HARD: hrtimer_mode = 8;
 pub const hrtimer_mode_HRTIMER_MODE_ABS_SOFT: hrtimer_mode = 4;
 pub const hrtimer_mode_HRTIMER_MODE_REL_SOFT: hrtimer_mode = 5;
 pub const wq_misc_consts_WORK_CPU_UNBOUND: ffi::c_uint = 8;
+pub const wq_flags_WQ_BH: ffi::c_uint = 1;
 pub const wq_flags_WQ_UNBOUND: ffi::c_uint = 2;
 pub const wq_flags_WQ_FREEZABLE: ffi::c_uint = 4;
 pub const wq_flags_WQ_MEM_RECLAIM: ffi::c_uint = 8;
 pub const wq_flags_WQ_HIGHPRI: ffi::c_uint = 16;
+pub const wq_flags_WQ_CPU_INTENSIVE: ffi::c_uint = 32;
+pub const wq_flags_WQ_POWER_EFFICIENT: ffi::c_uint = 128;
 pub const wq_flags_WQ_PERCPU: ffi::c_uint = 256;
+pub const wq_flags___WQ_ORDERED: ffi::c_uint = 131072;
+pub const wq_consts_WQ_MAX_ACTIVE: ffi::c_uint = 2048;
 pub const ITER_SOURCE: u32 = 1;
 pub const ITER_DEST: u32 = 0;
 pub const IORESOURCE_MEM: u32 = 512;
@@ -936,9 +951,12 @@ pub use crate::hosted::functions::{
     usb_register_driver,
 };
 pub use crate::hosted::functions::{
-    __flush_workqueue, alloc_workqueue, cancel_work, cancel_work_sync, current_work,
-    destroy_workqueue, disable_work, disable_work_sync, drain_workqueue, enable_work, flush_work,
-    init_work_with_key, queue_work, queue_work_on, schedule_work, work_busy,
+    __flush_workqueue, alloc_workqueue_noprof, cancel_delayed_work, cancel_delayed_work_sync,
+    cancel_work, cancel_work_sync, current_work, delayed_work_timer_fn, destroy_workqueue,
+    disable_delayed_work, disable_delayed_work_sync, disable_work, disable_work_sync,
+    drain_workqueue, enable_delayed_work, enable_work, flush_delayed_work, flush_work,
+    init_work_with_key, mod_delayed_work_on, queue_delayed_work_on, queue_work, queue_work_on,
+    schedule_work, work_busy,
 };
 pub use crate::hosted::functions::{
     __hrtimer_get_remaining, add_timer, hrtimer_active, hrtimer_cancel, hrtimer_forward,
@@ -1058,6 +1076,7 @@ system_queues! {
     system_freezable_power_efficient_wq = 8;
     system_bh_wq = 9;
     system_bh_highpri_wq = 10;
+    system_dfl_long_wq = 11;
 }
 
 pub const USB_DEVICE_ID_MATCH_VENDOR: u32 = 0x001;

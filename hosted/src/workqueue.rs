@@ -1,13 +1,14 @@
 //! Work queues, and work that carries its own data.
 //!
-//! C header: `include/linux/workqueue.h`; mirrors `rust/kernel/workqueue.rs`. Left out: delayed
-//! work, work in an `ARef`, and queues of one's own.
+//! C header: `include/linux/workqueue.h`; mirrors `rust/kernel/workqueue.rs`. Left out: work in an
+//! `ARef`. (Queues of one's own, Linux has for C only.)
 
 use crate::{
     alloc::{AllocError, Flags},
     bindings,
     prelude::*,
     sync::{Arc, LockClassKey},
+    time::Jiffies,
     types::Opaque,
 };
 use core::marker::PhantomData;
@@ -20,6 +21,33 @@ macro_rules! new_work {
     };
 }
 pub use new_work;
+
+/// An initializer for a [`DelayedWork`], with lock classes of its own for work and timer.
+#[macro_export]
+macro_rules! new_delayed_work {
+    () => {
+        $crate::workqueue::DelayedWork::new(
+            $crate::optional_name!(),
+            $crate::static_lock_class!(),
+            $crate::c_str!(::core::concat!(
+                ::core::file!(),
+                ":",
+                ::core::line!(),
+                "_timer"
+            )),
+            $crate::static_lock_class!(),
+        )
+    };
+    ($name:literal) => {
+        $crate::workqueue::DelayedWork::new(
+            $crate::c_str!($name),
+            $crate::static_lock_class!(),
+            $crate::c_str!(::core::concat!($name, "_timer")),
+            $crate::static_lock_class!(),
+        )
+    };
+}
+pub use new_delayed_work;
 
 /// A `struct workqueue_struct`.
 #[repr(transparent)]
@@ -53,6 +81,23 @@ impl Queue {
         // SAFETY: `W` is `Send` and `'static`. The pointer is valid, and if it was queued then until
         // it runs, as `__enqueue` promises.
         unsafe { w.__enqueue(move |work| bindings::queue_work_on(cpu, queue, work)) }
+    }
+
+    /// Queues a delayed work item, once `delay` has passed.
+    #[track_caller]
+    pub fn enqueue_delayed<W, const ID: u64>(&self, w: W, delay: Jiffies) -> W::EnqueueOutput
+    where
+        W: RawDelayedWorkItem<ID> + Send + 'static,
+    {
+        let queue = self.0.get();
+        let cpu = bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int;
+        // SAFETY: As in `enqueue`; and the work is in a `delayed_work`, as the trait promises.
+        unsafe {
+            w.__enqueue(move |work| {
+                let dwork = crate::container_of!(work, bindings::delayed_work, work);
+                bindings::queue_delayed_work_on(cpu, queue, dwork, delay)
+            })
+        }
     }
 
     /// Queues a closure.
@@ -111,6 +156,13 @@ pub unsafe trait RawWorkItem<const ID: u64> {
     where
         F: FnOnce(*mut bindings::work_struct) -> bool;
 }
+
+/// A pointer to something with a `struct delayed_work` inside.
+///
+/// # Safety
+///
+/// The `work_struct` that `__enqueue` gives is that of a `delayed_work`, of which the same holds.
+pub unsafe trait RawDelayedWorkItem<const ID: u64>: RawWorkItem<ID> {}
 
 /// A pointer that a work item's function can get back.
 ///
@@ -183,6 +235,68 @@ impl<T: ?Sized, const ID: u64> Work<T, ID> {
     }
 }
 
+/// The `struct delayed_work` in a work item.
+#[pin_data]
+#[repr(transparent)]
+pub struct DelayedWork<T: ?Sized, const ID: u64 = 0> {
+    #[pin]
+    dwork: Opaque<bindings::delayed_work>,
+    _inner: PhantomData<T>,
+}
+
+// SAFETY: The C side synchronises; there is no `T` in it.
+unsafe impl<T: ?Sized, const ID: u64> Send for DelayedWork<T, ID> {}
+
+// SAFETY: The C side synchronises; there is no `T` in it.
+unsafe impl<T: ?Sized, const ID: u64> Sync for DelayedWork<T, ID> {}
+
+impl<T: ?Sized, const ID: u64> DelayedWork<T, ID> {
+    /// Not queued.
+    pub fn new(
+        work_name: &'static CStr,
+        work_key: Pin<&'static LockClassKey>,
+        timer_name: &'static CStr,
+        timer_key: Pin<&'static LockClassKey>,
+    ) -> impl PinInit<Self>
+    where
+        T: WorkItem<ID>,
+    {
+        pin_init!(Self {
+            // SAFETY: Valid for writes, and pinned; names and keys are static; the function is the
+            // one for this type, and the timer's is the one for delayed work.
+            dwork <- Opaque::ffi_init(|slot: *mut bindings::delayed_work| unsafe {
+                bindings::init_work_with_key(
+                    &raw mut (*slot).work,
+                    Some(T::Pointer::run),
+                    false,
+                    work_name.as_char_ptr(),
+                    work_key.as_ptr(),
+                );
+                bindings::timer_init_key(
+                    &raw mut (*slot).timer,
+                    Some(bindings::delayed_work_timer_fn),
+                    bindings::TIMER_IRQSAFE,
+                    timer_name.as_char_ptr(),
+                    timer_key.as_ptr(),
+                );
+            }),
+            _inner: PhantomData,
+        })
+    }
+
+    /// The address of the work in it.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is in bounds of an allocation.
+    pub unsafe fn raw_as_work(ptr: *const Self) -> *mut Work<T, ID> {
+        // SAFETY: Asked of the caller.
+        let dwork = Opaque::cast_into(unsafe { &raw const (*ptr).dwork });
+        // SAFETY: The same memory.
+        unsafe { &raw mut (*dwork).work }.cast()
+    }
+}
+
 /// A type with a [`Work`] inside; [`impl_has_work!`] implements it.
 ///
 /// # Safety
@@ -231,6 +345,54 @@ macro_rules! impl_has_work {
     )*};
 }
 pub use impl_has_work;
+
+/// A type with a [`DelayedWork`] inside; [`impl_has_delayed_work!`] implements it.
+///
+/// # Safety
+///
+/// The work that [`HasWork`] finds is that of a `delayed_work`, of which the same holds.
+pub unsafe trait HasDelayedWork<T, const ID: u64 = 0>: HasWork<T, ID> {}
+
+/// Says which field of a type is its [`DelayedWork`].
+#[macro_export]
+macro_rules! impl_has_delayed_work {
+    ($(impl$({$($generics:tt)*})?
+       HasDelayedWork<$work_type:ty $(, $id:tt)?>
+       for $self:ty
+       { self.$field:ident }
+    )*) => {$(
+        // SAFETY: The field is a `DelayedWork`.
+        unsafe impl$(<$($generics)+>)?
+            $crate::workqueue::HasDelayedWork<$work_type $(, $id)?> for $self {}
+
+        // SAFETY: Both name the same field.
+        unsafe impl$(<$($generics)+>)? $crate::workqueue::HasWork<$work_type $(, $id)?> for $self {
+            unsafe fn raw_get_work(
+                ptr: *mut Self,
+            ) -> *mut $crate::workqueue::Work<$work_type $(, $id)?> {
+                // SAFETY: Asked of the caller.
+                let field: *mut $crate::workqueue::DelayedWork<$work_type $(, $id)?> =
+                    unsafe { &raw mut (*ptr).$field };
+                // SAFETY: The same.
+                unsafe { $crate::workqueue::DelayedWork::raw_as_work(field) }
+            }
+
+            unsafe fn work_container_of(
+                ptr: *mut $crate::workqueue::Work<$work_type $(, $id)?>,
+            ) -> *mut Self {
+                // SAFETY: Asked of the caller.
+                let work = unsafe { $crate::workqueue::Work::raw_get(ptr) };
+                // SAFETY: It is the work of a `DelayedWork`, which is transparent.
+                let field: *mut $crate::workqueue::DelayedWork<$work_type $(, $id)?> =
+                    unsafe { $crate::container_of!(work, $crate::bindings::delayed_work, work) }
+                        .cast();
+                // SAFETY: Asked of the caller.
+                unsafe { $crate::container_of!(field, Self, $field) }
+            }
+        }
+    )*};
+}
+pub use impl_has_delayed_work;
 
 impl_has_work! {
     impl{T} HasWork<Self> for ClosureWork<T> { self.work }
@@ -312,6 +474,22 @@ where
             "devscope bug: a box in a queue is somebody else's too"
         );
     }
+}
+
+// SAFETY: `HasDelayedWork` promises it.
+unsafe impl<T, const ID: u64> RawDelayedWorkItem<ID> for Arc<T>
+where
+    T: WorkItem<ID, Pointer = Self>,
+    T: HasDelayedWork<T, ID>,
+{
+}
+
+// SAFETY: `HasDelayedWork` promises it.
+unsafe impl<T, const ID: u64> RawDelayedWorkItem<ID> for Pin<KBox<T>>
+where
+    T: WorkItem<ID, Pointer = Self>,
+    T: HasDelayedWork<T, ID>,
+{
 }
 
 macro_rules! system_queues {

@@ -13,7 +13,10 @@ use kernel::{
         rcu, Arc, CondVar, Mutex, SetOnce, SpinLock, SpinLockIrq, UniqueArc,
     },
     types::{ForeignOwnable, ScopeGuard},
-    workqueue::{self, impl_has_work, new_work, Work, WorkItem},
+    workqueue::{
+        self, impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work,
+        WorkItem,
+    },
     ModuleMetadata,
 };
 
@@ -201,6 +204,42 @@ fn work_wakes_who_waits_for_it() {
         let spawned = shared.clone();
         let spawned = queue.try_spawn(GFP_KERNEL, move || spawned.store(true, Relaxed));
         assert!(spawned.is_ok());
+    });
+}
+
+#[pin_data]
+struct Later {
+    runs: Atomic<i32>,
+    #[pin]
+    work: DelayedWork<Later>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self> for Later { self.work }
+}
+
+impl WorkItem for Later {
+    type Pointer = Arc<Later>;
+
+    fn run(this: Arc<Later>) {
+        this.runs.add(1, Relaxed);
+    }
+}
+
+#[test]
+fn delayed_work_runs_once_for_each_time_that_it_was_queued() {
+    hosted::explore(300, |m| {
+        let later = pin_init!(Later {
+            runs: Atomic::new(0),
+            work <- new_delayed_work!("later"),
+        });
+        let later = Arc::pin_init(later, GFP_KERNEL).unwrap();
+        let queue = workqueue::system_unbound();
+        let first = queue.enqueue_delayed(later.clone(), 12).is_ok();
+        let second = queue.enqueue(later.clone()).is_ok();
+        m.settle();
+        assert!(first);
+        assert_eq!(later.runs.load(Relaxed), 1 + i32::from(second));
     });
 }
 

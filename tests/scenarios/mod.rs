@@ -207,6 +207,13 @@ macro_rules! driver {
 use driver;
 
 // After the macro that they use.
+mod queueing;
+pub use queueing::{
+    a_queue_of_its_own_is_never_empty, a_work_item_releases_others,
+    an_interrupt_and_its_bh_work_keep_each_other_going,
+    delayed_work_and_work_keep_each_other_going, delayed_work_queues_itself,
+    work_is_released_twice_while_it_gets_its_body, work_queues_itself,
+};
 mod parts;
 pub use parts::{
     a_part_is_just_beginning, a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet,
@@ -792,6 +799,7 @@ impl WithNode for Everything {
 impl Shape for Everything {
     fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
         Triangle::attach_without_irq(data, scope)?;
+        queueing::one_of_each(&data.count, scope)?;
         let side = side(data, scope)?;
         data.raise();
         scope.misc_device::<Node<Everything>>(c"shape", side)

@@ -17,6 +17,7 @@ pub(crate) struct State {
     pub(crate) hrtimer: bindings::hrtimer,
     pub(crate) work: bindings::work_struct,
     pub(crate) other_work: bindings::work_struct,
+    pub(crate) delayed: bindings::delayed_work,
     /// A callback has begun.
     pub(crate) entered: bindings::completion,
     /// Something is over.
@@ -101,6 +102,18 @@ impl State {
         }
     }
 
+    pub(crate) unsafe fn set_up_delayed(state: *mut State, body: bindings::work_func_t) {
+        // SAFETY: The state is in place.
+        unsafe {
+            let delayed = &raw mut (*state).delayed;
+            let key = static_lock_class!().as_ptr();
+            bindings::init_work_with_key(&raw mut (*delayed).work, body, false, name(), key);
+            let key = static_lock_class!().as_ptr();
+            let (timer, fires) = (&raw mut (*delayed).timer, bindings::delayed_work_timer_fn);
+            bindings::timer_init_key(timer, Some(fires), bindings::TIMER_IRQSAFE, name(), key);
+        }
+    }
+
     pub(crate) unsafe fn queue(state: *mut State) -> bool {
         // SAFETY: Set up by `set_up_work`.
         unsafe { queue_on_any(&raw mut (*state).work) }
@@ -128,6 +141,11 @@ impl State {
     pub(crate) unsafe fn of_other_work(work: *mut bindings::work_struct) -> *mut State {
         // SAFETY: Only given to functions that `set_up_other_work` has set up.
         unsafe { work.byte_sub(offset_of!(State, other_work)).cast() }
+    }
+
+    pub(crate) unsafe fn of_delayed(work: *mut bindings::work_struct) -> *mut State {
+        // SAFETY: Only given to functions that `set_up_delayed` has set up; the work item comes first.
+        unsafe { work.byte_sub(offset_of!(State, delayed)).cast() }
     }
 
     pub(crate) unsafe fn of_tasklet(tasklet: *mut bindings::tasklet_struct) -> *mut State {

@@ -69,6 +69,8 @@ pub(crate) enum Key {
     CpuSoft(usize),
     /// There is work for a worker.
     Worker,
+    /// There is another timer.
+    Timer,
     /// There is something for the thread of a threaded handler.
     IrqThread(u32),
     /// A task ends.
@@ -115,7 +117,7 @@ impl Why {
         }
     }
 
-    fn idle() -> Self {
+    pub(crate) fn idle() -> Self {
         Self {
             verb: "waits for",
             object: "something to do".into(),
@@ -142,6 +144,8 @@ pub(crate) struct Task {
     pub(crate) name: Rc<str>,
     pub(crate) kind: TaskKind,
     pub(crate) cpu: usize,
+    /// Stays on its CPU when it wakes up.
+    pub(crate) bound: bool,
     pub(crate) state: State,
     /// A signal is pending.
     pub(crate) signal: bool,
@@ -333,6 +337,7 @@ impl World {
             name,
             kind,
             cpu,
+            bound: false,
             state: State::Runnable,
             signal: false,
             preempt_off: 0,
@@ -683,6 +688,7 @@ impl World {
             }
             task.state = State::Runnable;
             matches!(task.kind, TaskKind::Process | TaskKind::Kthread)
+                && !task.bound
                 && task.preempt_off == 0
                 && task.irqs_off == 0
                 && task.bh_off == 0

@@ -1,4 +1,4 @@
-//! Tasklets, after `kernel/softirq.c`.
+//! Soft interrupts and tasklets, after `kernel/softirq.c`.
 //!
 //! A tasklet has two bits in its `state`, SCHED (queued) and RUN (its function runs), and a
 //! `count` that disables it. They are kept in the structure itself, as in C.
@@ -114,7 +114,10 @@ pub(crate) fn start_softirqs(cpu: usize) {
             serve(
                 Key::CpuSoft(cpu),
                 |w| {
-                    if w.tasklets.lists[cpu].is_empty() && !w.timers.due(cpu, Context::Soft) {
+                    let is_idle = w.tasklets.lists[cpu].is_empty()
+                        && !w.timers.due(cpu, Context::Soft)
+                        && !w.works.bh_due(cpu);
+                    if is_idle {
                         return None;
                     }
                     w.cpus[cpu].soft = true;
@@ -122,6 +125,8 @@ pub(crate) fn start_softirqs(cpu: usize) {
                 },
                 |list| {
                     let mut ran = run_due(cpu, Context::Soft);
+                    // As `tasklet_action()`: what is on BH workqueues first.
+                    ran |= super::workqueue::run_bh(cpu);
                     for t in list {
                         ran |= run_tasklet(cpu, t);
                     }

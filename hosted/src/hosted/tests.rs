@@ -499,6 +499,76 @@ fn freeing_a_queued_work_item_is_reported() {
     );
 }
 
+/// A delayed work item in memory of its own, on its timer for `queue`.
+///
+/// # Safety
+///
+/// It is disabled, or has run, before it is freed.
+unsafe fn on_its_timer(queue: *mut workqueue_struct) -> *mut delayed_work {
+    // SAFETY: fresh memory, and a queue that the caller gives.
+    unsafe {
+        let later = kzalloc(size_of::<delayed_work>(), GFP_KERNEL).cast::<delayed_work>();
+        let work = &raw mut (*later).work;
+        init_work_with_key(work, Some(work_collects), false, null_mut(), null_mut());
+        let (timer, fires) = (&raw mut (*later).timer, delayed_work_timer_fn);
+        timer_init_key(timer, Some(fires), TIMER_IRQSAFE, null_mut(), null_mut());
+        let cpu = wq_misc_consts_WORK_CPU_UNBOUND as ffi::c_int;
+        queue_delayed_work_on(cpu, queue, later, 1000);
+        later
+    }
+}
+
+#[test]
+fn freeing_delayed_work_that_is_on_its_timer_is_reported() {
+    let failure = failure(|_| {
+        // SAFETY: none: the free is the mistake.
+        unsafe { kfree(on_its_timer(system_dfl_wq).cast()) };
+    });
+    assert_eq!(failure.kind, Kind::FreedWhileActive, "{failure}");
+    assert!(failure.message.contains("whose timer runs"), "{failure}");
+}
+
+#[test]
+fn disabling_delayed_work_as_if_it_had_no_timer_is_reported() {
+    let failure = failure(|_| {
+        // SAFETY: none: C forbids this for work whose timer runs.
+        unsafe { disable_work_sync(on_its_timer(system_dfl_wq).cast()) };
+    });
+    assert_eq!(failure.kind, Kind::Misuse, "{failure}");
+    assert!(
+        failure.message.contains("as if it had no timer"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn destroying_a_queue_that_a_timer_will_queue_on_is_reported() {
+    let failure = failure(|_| {
+        // SAFETY: none: the timer is not stopped.
+        unsafe {
+            let name = c"doomed".as_ptr().cast();
+            let queue = alloc_workqueue_noprof(c"%s".as_ptr().cast(), wq_flags_WQ_UNBOUND, 0, name);
+            on_its_timer(queue);
+            destroy_workqueue(queue);
+        }
+    });
+    assert_eq!(failure.kind, Kind::FreedWhileActive, "{failure}");
+    assert!(
+        failure.message.contains("a workqueue is destroyed"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_workqueue_that_nobody_destroys_is_a_leak() {
+    let failure = failure(|_| {
+        let name = c"kept".as_ptr().cast();
+        // SAFETY: the format takes one string.
+        unsafe { alloc_workqueue_noprof(c"%s".as_ptr().cast(), wq_flags_WQ_UNBOUND, 0, name) };
+    });
+    assert_eq!(failure.kind, Kind::Leak, "{failure}");
+}
+
 // ---- The ledger ----
 
 #[test]

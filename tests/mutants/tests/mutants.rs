@@ -154,6 +154,16 @@ mutants! {
     mutant_a_part_begins_too_late: BeginPartTooLate
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Leak
         in a_part_is_reset_again_and_again;
+    mutant_a_workqueue_goes_before_its_work: QueueBeforeItsWork
+        is UseAfterFree | FreedWhileActive | Misuse
+        in a_queue_of_its_own_is_never_empty;
+    mutant_timers_of_delayed_work_are_forgotten: ForgetTimers
+        is Misuse
+        in delayed_work_queues_itself, delayed_work_and_work_keep_each_other_going;
+    mutant_work_in_softirqs_and_on_queues_is_not_drained: SkipDrainWork
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_interrupt_and_its_bh_work_keep_each_other_going, delayed_work_queues_itself,
+            work_queues_itself;
 }
 
 /// The pairs and cycles of `tests/pairs.rs` would notice.

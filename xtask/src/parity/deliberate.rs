@@ -15,7 +15,6 @@ pub const DELIBERATE: &[Deliberate] = &[
         why: "macros and inline functions of C that Rust has no helper of: for drivers in C's shape, \
               and for those helpers of ours that replace them in Linux",
         names: &[
-            "kernel::bindings::alloc_workqueue",
             "kernel::bindings::cond_resched",
             "kernel::bindings::devm_kzalloc",
             "kernel::bindings::devm_request_irq",
@@ -71,6 +70,10 @@ pub const DELIBERATE: &[Deliberate] = &[
     Deliberate {
         why: "printk() takes a format of C and what belongs to it; the model takes the text",
         names: &["kernel::bindings::printk", "kernel::print::call_printk"],
+    },
+    Deliberate {
+        why: "variadic in C, which Rust calls but cannot define; the model takes \"%s\" and the name",
+        names: &["kernel::bindings::alloc_workqueue_noprof"],
     },
     Deliberate {
         why: "in C they are in a union, whose name is bindgen's",

@@ -1,0 +1,76 @@
+// A workqueue is not kept in the data: it is destroyed before the data is dropped.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// The data's destructor, or whoever reads it later, would put work on freed memory.
+
+use devscope::{
+    pci::Driver,
+    workqueue::{Queue, QueueOptions},
+    Scope,
+};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    pci,
+    prelude::*,
+    sync::SetOnce,
+};
+
+/// A register.
+const STATUS: usize = 0x24;
+
+#[pin_data]
+struct Data<'bound> {
+    bar: pci::Bar<'bound, 0x100>,
+    queue: SetOnce<Queue<'bound>>,
+}
+
+struct Demo;
+
+kernel::pci_device_table!(
+    TABLE,
+    (),
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: pci::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.iomap_region_sized(0, c"demo")?
+            },
+            queue: SetOnce::new(),
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let queue = scope.workqueue(c"demo", QueueOptions::ordered())?;
+        data.queue.populate(queue);
+        let reset = scope.work_on(queue, move || data.bar.write32(1, STATUS))?;
+        reset.schedule();
+        Ok(())
+    }
+}
+
+devscope::module_pci_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}
