@@ -15,6 +15,12 @@ mod edu {
     pub mod scenario;
 }
 
+#[path = "../examples/chardev"]
+mod chardev {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/case1"]
 mod case1 {
     pub mod c_shaped;
@@ -91,6 +97,13 @@ fn edu_lives_and_dies() {
 fn ring_is_resized_under_load() {
     explore(3_000, |machine| {
         ring::scenario::resized_under_load(machine, |_| {})
+    });
+}
+
+#[test]
+fn chardev_lives_and_dies() {
+    explore(3_000, |machine| {
+        chardev::scenario::life_and_death(machine, |_| {})
     });
 }
 

@@ -143,6 +143,18 @@ mutants! {
     mutant_a_part_begins_too_late: BeginPartTooLate
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Leak
         in a_part_is_reset_again_and_again;
+    mutant_programs_keep_their_mappings: SkipUnmap
+        is FreedWhileActive
+        in faults_race_with_unbind, devices_come_and_go;
+    mutant_mappings_go_before_faults_have_left: UnmapBeforeIdle
+        is FreedWhileActive
+        in faults_race_with_unbind;
+    mutant_a_node_is_found_by_its_number: OpenByNumber
+        is Panic
+        in a_number_is_used_again;
+    mutant_a_cdev_goes_with_its_node: FreeCdev
+        is FreedWhileActive
+        in a_number_is_used_again;
 }
 
 /// Without a mutant, this copy of the crate is the crate.
