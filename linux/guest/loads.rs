@@ -4,6 +4,7 @@
 //! The rest is the same for all: unbind while they are at it, and each of them has to come back with
 //! `ENODEV`; bind again, and it works again.
 
+use crate::chardev;
 use crate::storm::{self, expect_busy, Growth};
 use crate::sys::{
     self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY,
@@ -27,11 +28,22 @@ pub struct Load {
 /// One call of a program.
 type Call = fn(&File) -> io::Result<u64>;
 
-const LOADS: &[Load] = &[Load {
-    driver: "ring",
-    check: ring::works,
-    programs: &[ring::fill, ring::fill, ring::resize],
-}];
+const LOADS: &[Load] = &[
+    Load {
+        driver: "ring",
+        check: ring::works,
+        programs: &[ring::fill, ring::fill, ring::resize],
+    },
+    Load {
+        driver: "chardev",
+        check: chardev::works,
+        programs: &[
+            chardev::advance,
+            chardev::wait_for_news,
+            chardev::wait_for_news,
+        ],
+    },
+];
 
 /// Calls that each program makes before the driver is taken away.
 const CALLS: u32 = 5;
