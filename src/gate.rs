@@ -9,19 +9,23 @@
 //! and leaving touch a counter of this CPU only, the holder may sleep, and any number of gates that
 //! close together wait for one grace period.
 //!
-//! A gate is counted itself, because open files try to enter it after the device has gone. The gate of
-//! a [part](crate::part) opens and closes with it, again and again.
+//! A gate stands in something that is counted, because open files try to enter it after the device
+//! has gone. The gate of a [part](crate::part) opens and closes with it, again and again.
 
 use crate::helpers::{devscope_percpu_ref_put, devscope_percpu_ref_tryget_live};
 use core::mem::offset_of;
-use kernel::{bindings, error::to_result, prelude::*, sync::Arc, types::Opaque};
+use kernel::{bindings, error::to_result, prelude::*, sync::Arc, time::Jiffies, types::Opaque};
 
 /// # Invariants
 ///
-/// 1. `users` and `idle` are initialised when [`Gate::new`] has returned the gate.
+/// 1. `users` and `idle` are initialised when the initializer of [`Gate::new`] has run, and stay in
+///    place.
 /// 2. `idle` is completed when `users` has dropped to zero, which needs [`Gate::close`].
+#[pin_data(PinnedDrop)]
 pub(crate) struct Gate {
+    #[pin]
     users: Opaque<bindings::percpu_ref>,
+    #[pin]
     idle: Opaque<bindings::completion>,
 }
 
@@ -32,38 +36,31 @@ unsafe impl Sync for Gate {}
 
 impl Gate {
     /// An open gate. May sleep. Errors: `ENOMEM`.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
         Self::with_flags(0)
     }
 
     /// A closed gate that can be opened with [`Gate::reopen`]. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new_closed() -> Result<Arc<Self>> {
-        Self::with_flags(bindings::PERCPU_REF_INIT_DEAD)
+        Arc::pin_init(Self::with_flags(bindings::PERCPU_REF_INIT_DEAD), GFP_KERNEL)
     }
 
-    fn with_flags(flags: c_uint) -> Result<Arc<Self>> {
-        let gate = Arc::new(
-            Self {
-                users: Opaque::zeroed(),
-                idle: Opaque::uninit(),
-            },
-            GFP_KERNEL,
-        )?;
-        // SAFETY: The gate does not move any more. If this fails, `drop` calls `percpu_ref_exit()`
-        // on a reference that `percpu_ref_init()` has left without memory, which does nothing.
-        // INVARIANT: Both are initialised, or the gate is dropped.
-        unsafe {
-            bindings::init_completion(gate.idle.get());
-            // Derived from the whole gate, for `on_idle` to find its way back.
-            let users = Opaque::cast_into(&raw const (*Arc::as_ptr(&gate)).users);
-            to_result(bindings::percpu_ref_init(
-                users,
-                Some(Self::on_idle),
-                flags,
-                bindings::GFP_KERNEL,
-            ))?;
-        }
-        Ok(gate)
+    fn with_flags(flags: c_uint) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            // SAFETY: The slot is ours and does not move any more. A completion is memory and no more.
+            idle <- Opaque::ffi_init(|slot| unsafe { bindings::init_completion(slot) }),
+            // SAFETY: As above. If this fails, `percpu_ref_init()` has left nothing behind
+            // (lib/percpu-refcount.c), and the gate has not come to be.
+            // INVARIANT: Both are initialised.
+            users <- Opaque::try_ffi_init(move |slot| unsafe {
+                to_result(bindings::percpu_ref_init(
+                    slot,
+                    Some(Self::on_idle),
+                    flags,
+                    bindings::GFP_KERNEL,
+                ))
+            }),
+        })
     }
 
     /// Called when the last user of a closed gate has left; in the context of whoever that was, or
@@ -89,7 +86,7 @@ impl Gate {
     /// Comes in, unless the gate is closed. Any context; the guard may be held while sleeping.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Inside<'_>> {
-        // SAFETY: The reference is between init and exit: invariant 1, and `drop` needs `&mut self`.
+        // SAFETY: The reference is between init and exit: invariant 1, and `drop` has the gate to itself.
         // `then`, not `then_some`: an `Inside` that was made in vain would leave when dropped.
         unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then(|| Inside(self))
     }
@@ -120,10 +117,17 @@ impl Gate {
         // SAFETY: The completion is initialised: invariant 1.
         unsafe { bindings::wait_for_completion(self.idle.get()) };
     }
+
+    /// As [`Gate::wait_until_idle`], for `limit` at most. Returns whether the gate is idle.
+    pub(crate) fn wait_until_idle_for(&self, limit: Jiffies) -> bool {
+        // SAFETY: The completion is initialised: invariant 1.
+        unsafe { bindings::wait_for_completion_timeout(self.idle.get(), limit) != 0 }
+    }
 }
 
-impl Drop for Gate {
-    fn drop(&mut self) {
+#[pinned_drop]
+impl PinnedDrop for Gate {
+    fn drop(self: Pin<&mut Self>) {
         // SAFETY: Nobody is inside: a gate that was used is closed and waited for before the scope
         // gives up its count, and `Inside` borrows the gate.
         unsafe { bindings::percpu_ref_exit(self.users.get()) };
@@ -148,9 +152,13 @@ mod tests {
     use super::*;
     use crate::testing::{bind_and_unbind, pause, Count};
 
+    fn gate() -> Result<Arc<Gate>> {
+        Arc::pin_init(Gate::new(), GFP_KERNEL)
+    }
+
     #[test]
     fn an_open_gate_lets_in_and_a_closed_one_refuses() -> Result {
-        let gate = Gate::new()?;
+        let gate = gate()?;
         let first = gate.enter();
         let second = gate.enter();
         let open = first.is_some() && second.is_some();
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_nobody_entered_is_idle_when_it_closes() -> Result {
-        let gate = Gate::new()?;
+        let gate = gate()?;
         gate.close();
         gate.wait_until_idle();
         assert!(gate.enter().is_none());
@@ -178,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_closed_gate_lasts_as_long_as_somebody_counts_it() -> Result {
-        let gate = Gate::new()?;
+        let gate = gate()?;
         let of_a_file = gate.clone();
         gate.close();
         gate.wait_until_idle();
@@ -219,7 +227,7 @@ mod tests {
 
     fn passage() -> Result<Passage> {
         Ok(Passage {
-            gate: Gate::new()?,
+            gate: gate()?,
             entered: Count::default(),
             left: Count::default(),
             left_when_idle: Count::default(),

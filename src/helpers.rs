@@ -5,8 +5,12 @@
 //! In Linux they are defined in `linux/helpers.c`, which is linked into the module; the hosted
 //! kernel exports the same symbols.
 
-use kernel::bindings;
+use kernel::{bindings, prelude::*};
 
+#[allow(
+    improper_ctypes,
+    reason = "structures that are empty in C, which bindgen knows how to lay out"
+)]
 extern "C" {
     /// `tasklet_schedule()`: true if this call queued the tasklet, false if it was queued already.
     /// Any context. The tasklet must have been set up and must not be freed before it was killed.
@@ -20,4 +24,61 @@ extern "C" {
 
     /// `!in_task() || in_atomic()`: whether the caller must not sleep, as far as the kernel knows.
     pub(crate) fn devscope_in_atomic_context() -> bool;
+
+    /// The name of the task with this number, into `comm`, which has room for [`TASK_COMM_LEN`]
+    /// characters; the empty string if there is none. Process context.
+    pub(crate) fn devscope_task_comm(pid: c_int, comm: *mut c_char);
+
+    /// `iocb->ki_flags & IOCB_NOWAIT`. `iocb` belongs to a call that goes on.
+    pub(crate) fn devscope_iocb_nowait(iocb: *const bindings::kiocb) -> bool;
+
+    /// `file->f_mode |= FMODE_NOWAIT`. `file` is being opened.
+    pub(crate) fn devscope_file_set_nowait(file: *mut bindings::file);
+
+    /// `compat_ptr()`: a pointer of a program of 32 bits.
+    pub(crate) fn devscope_compat_ptr(arg: c_ulong) -> c_ulong;
+
+    /// `inode->i_cdev`: while a file of it is being opened, that of the device that is opened.
+    pub(crate) fn devscope_inode_cdev(inode: *mut bindings::inode) -> *mut bindings::cdev;
+
+    /// `device_create()`, with a name as it is, and no driver data. Process context, may sleep. Returns
+    /// an error pointer if it fails.
+    pub(crate) fn devscope_device_create(
+        class: *const bindings::class,
+        parent: *mut bindings::device,
+        devt: bindings::dev_t,
+        name: *const c_char,
+    ) -> *mut bindings::device;
+
+    /// Locks the module's list of regions, and returns where its first is. Process context, may sleep.
+    pub(crate) fn devscope_regions_lock() -> *mut *mut c_void;
+
+    /// Unlocks what [`devscope_regions_lock`] has locked.
+    pub(crate) fn devscope_regions_unlock();
+
+    /// How many pages a mapping has. Its address space is locked.
+    pub(crate) fn devscope_vma_pages(vma: *const bindings::vm_area_struct) -> c_ulong;
+
+    /// Whether the program may write through a mapping. Its address space is locked.
+    pub(crate) fn devscope_vma_is_writable(vma: *const bindings::vm_area_struct) -> bool;
+
+    /// Makes a mapping one of page frames without pages: `VM_PFNMAP`. With `io`, of a device's memory,
+    /// not cached. With `read_only`, one that cannot be made writable. `vma` is being mapped.
+    ///
+    /// `-EINVAL` for a private mapping that could be written to, which is a copy; `-EACCES` for one
+    /// that is writable and should not be.
+    pub(crate) fn devscope_vma_set_pfnmap(
+        vma: *mut bindings::vm_area_struct,
+        io: bool,
+        read_only: bool,
+    ) -> c_int;
+
+    /// The frame of a page, by its address in the kernel: `virt_to_pfn()`.
+    pub(crate) fn devscope_virt_to_pfn(address: c_ulong) -> c_ulong;
+
+    /// Whether a BAR is memory of the device, and not ports or nothing.
+    pub(crate) fn devscope_pci_bar_is_memory(pdev: *mut bindings::pci_dev, bar: c_int) -> bool;
 }
+
+/// `TASK_COMM_LEN`
+pub(crate) const TASK_COMM_LEN: usize = 16;

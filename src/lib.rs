@@ -46,11 +46,14 @@
 #![deny(missing_docs)]
 
 pub mod auxiliary;
+pub mod cdev;
 pub mod faux;
 pub mod file;
 pub mod hrtimer;
 pub mod i2c;
 pub mod irq;
+mod misc;
+pub mod mmap;
 pub mod part;
 pub mod pci;
 pub mod platform;
@@ -68,6 +71,7 @@ pub mod binding;
 mod body;
 mod bus;
 mod deferred;
+mod front;
 mod gate;
 mod helpers;
 #[cfg(devscope_mutants)]

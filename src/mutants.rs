@@ -70,6 +70,14 @@ pub enum Mutant {
     QueueBeforeItsWork,
     /// Delayed work is disabled as if it had no timer.
     ForgetTimers,
+    /// Programs keep their mappings.
+    SkipUnmap,
+    /// Mappings are taken away while operations and faults are in flight.
+    UnmapBeforeIdle,
+    /// A node is found by its number, whichever device the inode remembers.
+    OpenByNumber,
+    /// A character device is freed with its node, although an inode may know it.
+    FreeCdev,
 }
 
 /// By name, so that C finds it.
@@ -128,6 +136,10 @@ pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len(
         without(&[Step::DrainWork])
     } else if is(Mutant::SkipDrainIrqs) {
         without(&[Step::DrainIrqs])
+    } else if is(Mutant::SkipUnmap) {
+        without(&[Step::Unmap])
+    } else if is(Mutant::UnmapBeforeIdle) {
+        before(Step::Unmap, Step::AwaitUsers)
     } else if is(Mutant::SkipClose) {
         without(&[Step::Close])
     } else {

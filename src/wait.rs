@@ -24,7 +24,7 @@ use kernel::{
     prelude::*,
     static_lock_class,
     sync::{
-        atomic::{Acquire, Atomic, Full, Release},
+        atomic::{Acquire, Atomic, Full, Relaxed, Release},
         Arc, SpinLock,
     },
     types::Opaque,
@@ -44,6 +44,8 @@ pub(crate) struct Queues {
     newest: SpinLock<Newest>,
     /// The scope ends. Set before whoever sleeps is woken.
     closed: Atomic<bool>,
+    /// How long, in milliseconds, unbinding waits for an operation before it says so; 0 for ever.
+    patience: Atomic<i32>,
 }
 
 /// The queue that was made last, or null.
@@ -59,6 +61,7 @@ impl Queues {
             pin_init!(Self {
                 newest <- new_spinlock!(Newest(ptr::null()), "devscope"),
                 closed: Atomic::new(false),
+                patience: Atomic::new(10_000),
             }),
             GFP_KERNEL,
         )
@@ -71,6 +74,15 @@ impl Queues {
     /// before, and then the flag was to be seen.
     pub(crate) fn are_closed(&self) -> bool {
         self.closed.load(Acquire)
+    }
+
+    /// How long unbinding waits for an operation before it says so, in milliseconds; 0 for ever.
+    pub(crate) fn patience(&self) -> u32 {
+        self.patience.load(Relaxed) as u32
+    }
+
+    pub(crate) fn set_patience(&self, milliseconds: i32) {
+        self.patience.store(milliseconds, Relaxed);
     }
 
     /// Makes a queue. May sleep. Errors: `ENOMEM`.

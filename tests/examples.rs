@@ -15,6 +15,12 @@ mod edu {
     pub mod scenario;
 }
 
+#[path = "../examples/chardev"]
+mod chardev {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/case1"]
 mod case1 {
     pub mod c_shaped;
@@ -104,6 +110,13 @@ fn ring_is_resized_under_load() {
 fn timers_go_round_until_they_are_unbound() {
     explore(3_000, |machine| {
         timers::scenario::unbound_while_it_goes_round(machine, |_| {})
+    });
+}
+
+#[test]
+fn chardev_lives_and_dies() {
+    explore(3_000, |machine| {
+        chardev::scenario::life_and_death(machine, |_| {})
     });
 }
 

@@ -69,6 +69,12 @@ survives! {
     a_part_that_is_reset_ends_with_the_device: a_part_is_reset_again_and_again;
     a_part_is_ended_by_one_at_a_time: two_resets_and_a_sleeper_meet;
     a_part_that_is_beginning_does_not_hang_unbind: a_part_is_just_beginning;
+    two_devices_with_two_nodes_each_come_and_go: devices_come_and_go;
+    a_number_that_is_used_again_is_not_the_old_device: a_number_is_used_again;
+    what_is_mapped_is_taken_away: faults_race_with_unbind;
+    files_behave_as_programs_expect: files_behave_as_programs_expect;
+    a_signal_ends_a_read_of_a_cdev: a_signal_ends_a_read_of_a_cdev;
+    mappings_are_of_what_the_driver_says: mappings_are_of_what_the_driver_says;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 
@@ -78,6 +84,18 @@ fn attach_may_fail_at_any_allocation() {
         let tried = scenarios::every_allocation_of_a_bind_fails_once(machine);
         assert!(tried > 10, "only {tried} allocations were made to fail");
     });
+}
+
+#[test]
+fn an_operation_that_takes_its_time_is_waited_for_and_reported() {
+    let reported = std::sync::Arc::new(std::sync::Mutex::new(0));
+    let seen = reported.clone();
+    explore(SCHEDULES, move |machine| {
+        if scenarios::an_operation_takes_its_time(machine) {
+            *seen.lock().unwrap() += 1;
+        }
+    });
+    assert!(*reported.lock().unwrap() > 100);
 }
 
 #[test]

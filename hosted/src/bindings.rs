@@ -293,6 +293,7 @@ pub struct percpu_ref {
 /// A task. Only its address means something: see [`get_current`].
 #[repr(C)]
 pub struct task_struct {
+    pub pid: pid_t,
     pub(crate) index: usize,
     pub(crate) _rest: Rest,
 }
@@ -608,7 +609,6 @@ opaque!(
     property_entry,
     seq_file,
     software_node,
-    vm_area_struct,
 );
 
 /// A loadable module. The machine keeps its reference count, by address.
@@ -620,6 +620,14 @@ pub struct module {
 }
 
 // ---- Files ----
+
+/// What files of one inode have in common for who maps them. State is the machine's: see
+/// `hosted/src/hosted/mm.rs`.
+#[repr(C)]
+pub struct address_space {
+    pub(crate) _reserved: usize,
+    _rest: Rest,
+}
 
 #[repr(C)]
 pub struct inode {
@@ -634,6 +642,7 @@ pub struct file {
     pub f_op: *const file_operations,
     pub private_data: *mut ffi::c_void,
     pub f_inode: *mut inode,
+    pub f_mapping: *mut address_space,
     pub f_flags: ffi::c_uint,
     pub f_pos: loff_t,
 }
@@ -694,6 +703,7 @@ pub struct file_operations {
     pub open: Option<unsafe extern "C" fn(*mut inode, *mut file) -> ffi::c_int>,
     pub flush: Option<unsafe extern "C" fn(*mut file, fl_owner_t) -> ffi::c_int>,
     pub release: Option<unsafe extern "C" fn(*mut inode, *mut file) -> ffi::c_int>,
+    pub fsync: Option<unsafe extern "C" fn(*mut file, loff_t, loff_t, ffi::c_int) -> ffi::c_int>,
     pub fasync: Option<unsafe extern "C" fn(ffi::c_int, *mut file, ffi::c_int) -> ffi::c_int>,
     pub show_fdinfo: Option<unsafe extern "C" fn(*mut seq_file, *mut file)>,
 }
@@ -712,7 +722,68 @@ pub struct miscdevice {
     pub mode: umode_t,
 }
 
+/// State is the machine's: see `hosted/src/hosted/cdev.rs`.
+#[repr(C)]
+pub struct cdev {
+    pub kobj: kobject,
+    pub owner: *mut module,
+    pub ops: *const file_operations,
+    pub list: list_head,
+    pub dev: dev_t,
+    pub count: ffi::c_uint,
+}
+
+#[repr(C)]
+pub struct class {
+    pub name: *const ffi::c_char,
+}
+
+// ---- Mappings ----
+
+pub type vm_flags_t = ffi::c_ulong;
+pub type vm_fault_t = ffi::c_uint;
+pub type vm_fault_reason = ffi::c_uint;
+
+/// A mapping of a file. What programs see of it is the machine's: see `hosted/src/hosted/mm.rs`.
+#[repr(C)]
+pub struct vm_area_struct {
+    pub(crate) start: usize,
+    pub(crate) pages: usize,
+    pub(crate) flags: vm_flags_t,
+    pub vm_ops: *const vm_operations_struct,
+    pub vm_pgoff: ffi::c_ulong,
+    pub vm_file: *mut file,
+    pub vm_private_data: *mut ffi::c_void,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct vm_fault__bindgen_ty_1 {
+    pub vma: *mut vm_area_struct,
+    pub gfp_mask: gfp_t,
+    pub pgoff: ffi::c_ulong,
+    pub address: ffi::c_ulong,
+}
+
+#[repr(C)]
+pub struct vm_fault {
+    pub __bindgen_anon_1: vm_fault__bindgen_ty_1,
+}
+
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct vm_operations_struct {
+    pub open: Option<unsafe extern "C" fn(vma: *mut vm_area_struct)>,
+    pub close: Option<unsafe extern "C" fn(vma: *mut vm_area_struct)>,
+    pub fault: Option<unsafe extern "C" fn(vmf: *mut vm_fault) -> vm_fault_t>,
+}
+
 zeroed_default!(
+    address_space,
+    cdev,
+    class,
+    vm_area_struct,
+    vm_operations_struct,
     list_head,
     callback_head,
     tasklet_struct,
@@ -885,6 +956,23 @@ pub const POLLNVAL: u32 = 32;
 pub const POLLRDNORM: u32 = 64;
 pub const POLLWRNORM: u32 = 256;
 pub const FASYNC: u32 = 8192;
+pub const SEEK_SET: u32 = 0;
+pub const SEEK_CUR: u32 = 1;
+pub const SEEK_END: u32 = 2;
+pub const SEEK_DATA: u32 = 3;
+pub const SEEK_HOLE: u32 = 4;
+pub const PAGE_SIZE: usize = 4096;
+pub const VM_READ: vm_flags_t = 1;
+pub const VM_WRITE: vm_flags_t = 2;
+pub const VM_SHARED: vm_flags_t = 8;
+pub const VM_MAYREAD: vm_flags_t = 16;
+pub const VM_MAYWRITE: vm_flags_t = 32;
+pub const VM_PFNMAP: vm_flags_t = 1024;
+pub const VM_IO: vm_flags_t = 16384;
+pub const VM_DONTEXPAND: vm_flags_t = 262144;
+pub const VM_DONTDUMP: vm_flags_t = 67108864;
+pub const vm_fault_reason_VM_FAULT_SIGBUS: vm_fault_reason = 2;
+pub const vm_fault_reason_VM_FAULT_NOPAGE: vm_fault_reason = 256;
 pub const EPERM: u32 = 1;
 pub const ENOENT: u32 = 2;
 pub const ESRCH: u32 = 3;
@@ -920,6 +1008,7 @@ pub const EPIPE: u32 = 32;
 pub const EDOM: u32 = 33;
 pub const ERANGE: u32 = 34;
 pub const EOVERFLOW: u32 = 75;
+pub const EOPNOTSUPP: u32 = 95;
 pub const ETIMEDOUT: u32 = 110;
 pub const ERESTARTSYS: u32 = 512;
 pub const ERESTARTNOINTR: u32 = 513;
@@ -1005,13 +1094,20 @@ pub use crate::hosted::functions::{
 };
 pub use crate::hosted::functions::{
     _copy_from_iter, _copy_from_user, _copy_to_iter, _copy_to_user, copy_from_user, copy_to_user,
-    fput, generic_file_open, get_file, iminor, iov_iter_advance, iov_iter_count, iov_iter_revert,
-    misc_deregister, misc_register, nonseekable_open, noop_llseek, poll_wait, stream_open,
-    strncpy_from_user,
+    fixed_size_llseek, fput, generic_file_open, get_file, iminor, iov_iter_advance, iov_iter_count,
+    iov_iter_revert, misc_deregister, misc_register, nonseekable_open, noop_llseek, poll_wait,
+    stream_open, strncpy_from_user, vfs_setpos,
+};
+pub use crate::hosted::functions::{
+    alloc_chrdev_region, cdev_add, cdev_alloc, cdev_del, cdev_init, class_create, class_destroy,
+    device_unregister, kobject_put, unregister_chrdev_region,
 };
 pub use crate::hosted::functions::{
     cpu_relax, disable_irq, disable_irq_nosync, enable_irq, free_irq, request_irq,
     request_threaded_irq, synchronize_irq,
+};
+pub use crate::hosted::functions::{
+    free_pages, get_free_pages_noprof, unmap_mapping_range, vmf_insert_pfn,
 };
 pub use crate::hosted::functions::{
     ioread16, ioread32, ioread64, ioread8, ioremap, iounmap, iowrite16, iowrite32, iowrite64,

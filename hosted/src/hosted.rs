@@ -22,6 +22,7 @@
 pub mod edu;
 
 mod buses;
+mod cdev;
 mod device;
 mod explore;
 mod fidelity;
@@ -33,6 +34,7 @@ mod ledger;
 mod locks;
 mod machine;
 mod misc;
+mod mm;
 mod module;
 mod pci;
 mod platform;
@@ -55,6 +57,7 @@ pub use irq::IrqLine;
 pub use kunit::kunit_case;
 pub use ledger::{check_access, name_allocation};
 pub use misc::{OpenFile, OpenFlags};
+pub use mm::{Protection, Sigbus, UserMap};
 pub use module::{Loaded, ModuleInfo};
 pub use pci::{IrqPin, PciIds, PciModel, PciSlot};
 pub use platform::{PlatformInfo, PlatformSlot};
@@ -71,12 +74,14 @@ use std::sync::Arc;
 /// Everything that `bindings` re-exports.
 pub(crate) mod functions {
     pub use super::buses::*;
+    pub use super::cdev::*;
     pub use super::device::*;
     pub use super::io::*;
     pub use super::irq::*;
     pub use super::ledger::*;
     pub use super::locks::*;
     pub use super::misc::*;
+    pub use super::mm::*;
     pub use super::module::*;
     pub use super::pci::*;
     pub use super::platform::*;
@@ -273,6 +278,7 @@ impl Machine {
         for program in programs {
             machine::join(program, place);
         }
+        mm::exit_all();
         misc::close_all();
         for dev in world(|w| w.devices.plugged()) {
             device::unplug(dev);
@@ -286,6 +292,7 @@ impl Machine {
             let mut left = w.modules.left();
             left.extend(w.devices.left());
             left.extend(w.misc.left());
+            left.extend(w.cdevs.left());
             left.extend(w.irqs.left());
             left.extend(w.mmio.left());
             left.extend(w.waits.left());

@@ -1,6 +1,6 @@
 //! Tasks.
 //!
-//! C header: `include/linux/sched.h`; mirrors `rust/kernel/task.rs`. Left out: process IDs, user
+//! C header: `include/linux/sched.h`; mirrors `rust/kernel/task.rs`. Left out: user
 //! IDs, namespaces, memory maps.
 
 use crate::{
@@ -23,6 +23,9 @@ pub const TASK_UNINTERRUPTIBLE: c_int = bindings::TASK_UNINTERRUPTIBLE as c_int;
 pub const TASK_FREEZABLE: c_int = bindings::TASK_FREEZABLE as c_int;
 /// Either kind of sleep.
 pub const TASK_NORMAL: c_uint = bindings::TASK_NORMAL as c_uint;
+
+/// The number of a task.
+pub type Pid = bindings::pid_t;
 
 /// The task that runs this.
 #[macro_export]
@@ -93,6 +96,12 @@ impl Task {
     /// The address.
     pub fn as_ptr(&self) -> *mut bindings::task_struct {
         self.0.get()
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        // SAFETY: Invariant 1; the field never changes.
+        unsafe { (*self.0.get()).pid }
     }
 
     /// Whether a signal waits to be dealt with.

@@ -181,9 +181,21 @@ fn expect_nothing_registered(device: &Device) -> Result {
     if !device.lines()?.is_empty() {
         return Err("the interrupt is still requested".into());
     }
-    let class = Path::new("/sys/class/misc").join(&device.driver);
-    if class.exists() {
-        return Err(format!("{} is still there", class.display()));
+    let classes = Path::new("/sys/class");
+    for class in [
+        classes.join("misc").join(&device.driver),
+        classes.join(&device.driver),
+    ] {
+        if class.exists() {
+            return Err(format!("{} is still there", class.display()));
+        }
+    }
+    let numbers = read("/proc/devices")?;
+    if numbers
+        .lines()
+        .any(|line| line.split_whitespace().nth(1) == Some(&device.driver))
+    {
+        return Err("numbers for nodes are still reserved".into());
     }
     let regions = read("/proc/iomem")?;
     if regions

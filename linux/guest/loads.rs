@@ -4,6 +4,7 @@
 //! The rest is the same for all: unbind while they are at it, and each of them has to come back with
 //! `ENODEV`; bind again, and it works again.
 
+use crate::chardev;
 use crate::storm::{self, expect_busy, Growth};
 use crate::sys::{
     self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY,
@@ -37,6 +38,15 @@ const LOADS: &[Load] = &[
         driver: "timers",
         check: timers::works,
         programs: &[timers::wait, timers::start, timers::stop],
+    },
+    Load {
+        driver: "chardev",
+        check: chardev::works,
+        programs: &[
+            chardev::advance,
+            chardev::wait_for_news,
+            chardev::wait_for_news,
+        ],
     },
 ];
 

@@ -10,6 +10,7 @@
 //! Nothing here but std: the guest has no libraries, and the C library is linked in.
 
 mod buses;
+mod chardev;
 mod fail_nth;
 mod fidelity;
 mod loads;
@@ -67,6 +68,7 @@ fn dispatch(case: &str) -> Result<String> {
     match suite {
         "seed-c" => seeds::c(name),
         "seed-rust" => seeds::rust(name),
+        "files" => chardev::run(),
         "storm" => match loads::find(name) {
             Some(load) => load.run(),
             None => storm::run(name),

@@ -245,7 +245,9 @@ impl Device {
     }
 
     pub fn node(&self) -> PathBuf {
-        Path::new("/dev").join(&self.driver)
+        // The one that has numbers of its own numbers its devices.
+        let unit = if self.driver == "chardev" { "0" } else { "" };
+        Path::new("/dev").join(format!("{}{unit}", self.driver))
     }
 
     /// The directory of the device in sysfs.

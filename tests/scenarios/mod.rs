@@ -45,6 +45,12 @@ pub use family::{
     a_parent_fails_when_it_has_a_child,
 };
 pub use i2c::data_borrows_from_devres;
+mod files;
+pub use files::{
+    a_number_is_used_again, a_signal_ends_a_read_of_a_cdev, an_operation_takes_its_time,
+    devices_come_and_go, faults_race_with_unbind, files_behave_as_programs_expect,
+    mappings_are_of_what_the_driver_says,
+};
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{
     a_polled_file_outlives_its_device, a_poller_sleeps_through_unbind,

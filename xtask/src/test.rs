@@ -28,6 +28,8 @@ pub enum Suite {
     SeedRust,
     /// edu, unbound again and again while programs use it by every means
     Storm,
+    /// What programs expect of files and mappings, and what they get when the device has gone
+    Files,
     /// Each allocation on the way to a bound device fails once
     FailNth,
     /// A driver on each bus that is not PCI, taken away while programs use it
@@ -78,7 +80,9 @@ const STORM: &[GuestCase] = &[
     case("storm", "edu", Silence),
     case("storm", "ring", Silence),
     case("storm", "timers", Silence),
+    case("storm", "chardev", Silence),
 ];
+const FILES: &[GuestCase] = &[case("files", "chardev", Silence)];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "case1", NothingNew),
@@ -86,6 +90,7 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "edu", NothingNew),
     case("fail-nth", "ring", NothingNew),
     case("fail-nth", "timers", NothingNew),
+    case("fail-nth", "chardev", NothingNew),
     case("fail-nth", "case1_cured_c", WhatIsKnown),
     case("fail-nth", "leaks", Silence),
 ];
@@ -121,6 +126,7 @@ impl Suite {
             Self::SeedC => "seed-c",
             Self::SeedRust => "seed-rust",
             Self::Storm => "storm",
+            Self::Files => "files",
             Self::FailNth => "fail-nth",
             Self::Buses => "buses",
             Self::Fidelity => "fidelity",
@@ -135,6 +141,7 @@ impl Suite {
             Self::SeedC => SEED_C.to_vec(),
             Self::SeedRust => SEED_RUST.to_vec(),
             Self::Storm => STORM.to_vec(),
+            Self::Files => FILES.to_vec(),
             Self::FailNth => FAIL_NTH.to_vec(),
             Self::Buses => BUSES.to_vec(),
             Self::Fidelity => fidelity(),

@@ -290,6 +290,8 @@ impl World {
             .or_else(|| self.works.active_in(range, self.current))
             .or_else(|| self.timers.active_in(range, self.current))
             .or_else(|| self.misc.active_in(range))
+            .or_else(|| self.cdevs.active_in(range))
+            .or_else(|| self.mm.active_in(range))
             .or_else(|| self.waits.active_in(range, &self.tasks))
             .or_else(|| self.locks.active_in(range, &self.tasks))
             .or_else(|| self.devices.active_in(range))
@@ -302,6 +304,7 @@ impl World {
         self.timers.forget_in(range);
         self.waits.forget_in(range);
         self.locks.forget_in(range);
+        self.cdevs.forget_in(range);
     }
 
     /// An allocation that a scenario may let fail.

@@ -10,6 +10,7 @@
 //! CPU, or while another task on its CPU has preemption off. So for shuttle every task is always
 //! runnable, and a deadlock is seen (and explained) by [`World::pick`].
 
+use super::cdev::Cdevs;
 use super::device::Devices;
 use super::explore::Strategy;
 use super::io::Mmio;
@@ -17,6 +18,7 @@ use super::irq::Irqs;
 use super::ledger::Ledger;
 use super::locks::Locks;
 use super::misc::Misc;
+use super::mm::Mm;
 use super::module::Modules;
 use super::poll::Epolls;
 use super::report::{Failure, Kind};
@@ -231,6 +233,8 @@ pub(crate) struct World {
     pub(crate) devices: Devices,
     pub(crate) mmio: Mmio,
     pub(crate) misc: Misc,
+    pub(crate) cdevs: Cdevs,
+    pub(crate) mm: Mm,
     pub(crate) epolls: Epolls,
     pub(crate) modules: Modules,
     candidates: Vec<usize>,
@@ -318,6 +322,8 @@ impl World {
             devices: Devices::default(),
             mmio: Mmio::default(),
             misc: Misc::default(),
+            cdevs: Cdevs::default(),
+            mm: Mm::default(),
             epolls: Epolls::default(),
             modules: Modules::default(),
             candidates: Vec::with_capacity(16),
@@ -348,6 +354,7 @@ impl World {
             prepared: None,
             woken: false,
             task_struct: Box::into_raw(Box::new(crate::bindings::task_struct {
+                pid: 1 + self.tasks.len() as i32,
                 index,
                 _rest: Default::default(),
             })),

@@ -11,13 +11,14 @@ use super::device::{self, Bus};
 use super::locks::{lock_mutex, name_mutex, unlock_mutex};
 use super::machine::{at, preempt, step, world, Place, World};
 use super::report::Kind;
-use super::{is_c_string, ledger, nobody, poll};
+use super::{cdev, is_c_string, ledger, mm, nobody, poll};
 use crate::bindings::{
     device as c_device, file, file_operations, inode, iov_iter, kiocb, loff_t, miscdevice, module,
     poll_table, wait_queue_head_t, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENODEV, ENOENT, ENOTTY,
     ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR, POLLIN, POLLOUT,
     POLLRDNORM, POLLWRNORM,
 };
+use crate::bindings::{inode as inode_type, EOPNOTSUPP, ESPIPE, SEEK_CUR, SEEK_END, SEEK_SET};
 use crate::error::{Error, Result};
 use crate::ffi;
 use std::cell::Cell;
@@ -27,6 +28,15 @@ use std::rc::Rc;
 
 /// `FMODE_READ | FMODE_WRITE`
 const READ_WRITE: u32 = 3;
+
+/// `FMODE_NOWAIT`
+const FMODE_NOWAIT: u32 = 1 << 27;
+
+/// `IOCB_NOWAIT`
+const IOCB_NOWAIT: ffi::c_int = 8;
+
+/// The major of all misc devices.
+const MISC_MAJOR: u32 = 10;
 
 /// The first of the minors that are given out.
 const FIRST_DYNAMIC: u32 = MISC_DYNAMIC_MINOR + 1;
@@ -262,6 +272,10 @@ pub(crate) fn open(name: &str, flags: OpenFlags) -> Result<OpenFile> {
     let named: Rc<str> = name.into();
     step("opens", &named, place);
     // Finding the node and opening it are two steps.
+    if let Some(inode) = cdev::find(name) {
+        preempt();
+        return open_inode(inode as *mut inode, named, flags, place);
+    }
     let minor = world(|w| {
         w.misc
             .nodes
@@ -274,32 +288,87 @@ pub(crate) fn open(name: &str, flags: OpenFlags) -> Result<OpenFile> {
     };
     preempt();
     let inode: *mut inode = device::allocate("inode");
-    let file: *mut file = device::allocate("struct file");
-    // SAFETY: both have just been allocated with the size of their types.
+    // SAFETY: just allocated with the size of its type.
     unsafe {
         inode.write(crate::bindings::inode {
-            i_rdev: 10 << 20 | minor,
+            i_rdev: MISC_MAJOR << 20 | minor,
             ..Default::default()
         });
+    }
+    open_inode(inode, named, flags, place)
+}
+
+/// `do_dentry_open`, with a reference to the inode.
+fn open_inode(
+    inode: *mut inode,
+    name: Rc<str>,
+    flags: OpenFlags,
+    place: Place,
+) -> Result<OpenFile> {
+    let file: *mut file = device::allocate("struct file");
+    // SAFETY: just allocated with the size of its type.
+    unsafe {
         file.write(crate::bindings::file {
             f_mode: READ_WRITE,
             f_inode: inode,
+            f_mapping: mm::mapping_of(inode as usize),
             f_flags: O_RDWR | if flags.nonblock { O_NONBLOCK } else { 0 },
             ..Default::default()
         });
     }
-    let result = misc_open(inode, file, minor, &named, place);
-    if result != 0 {
-        ledger::free(file.cast());
-        ledger::free(inode.cast());
-        leave_system_call();
-        return Err(Error::from_errno(user_error(result as isize)));
-    }
+    // SAFETY: the inode is ours.
+    let devt = unsafe { (*inode).i_rdev };
+    let opened = match devt >> 20 {
+        MISC_MAJOR => match misc_open(inode, file, devt & 0xf_ffff, &name, place) {
+            0 => Ok(()),
+            code => Err(code),
+        },
+        _ => {
+            let owner = Cell::new(None);
+            let opens = |module| {
+                owner.set(Some(module));
+                begin(file, &name, module, place);
+            };
+            let opened = cdev::chrdev_open(inode, file, place, opens);
+            if let (Err(_), Some(owner)) = (opened, owner.get()) {
+                give_up(file, owner);
+            }
+            opened
+        }
+    };
     leave_system_call();
-    Ok(OpenFile {
-        file: file as usize,
-        closed: Cell::new(false),
-    })
+    match opened {
+        Ok(()) => Ok(OpenFile {
+            file: file as usize,
+            closed: Cell::new(false),
+        }),
+        Err(code) => {
+            ledger::free(file.cast());
+            cdev::put_inode(inode as usize);
+            Err(Error::from_errno(user_error(code as isize)))
+        }
+    }
+}
+
+/// A file is being opened by the operations of a module, which is held.
+fn begin(file: *mut file, name: &Rc<str>, owner: *mut module, place: Place) {
+    world(|w| {
+        w.misc.files.push(Open {
+            file: file as usize,
+            name: name.clone(),
+            count: 1,
+            owner: owner as usize,
+            place,
+        })
+    });
+}
+
+/// It could not be opened.
+fn give_up(file: *mut file, owner: *mut module) {
+    world(|w| {
+        w.misc.files.retain(|open| open.file != file as usize);
+        w.put_module(owner);
+    });
 }
 
 /// `misc_open`
@@ -336,22 +405,11 @@ fn misc_open(
                 (*file).private_data = misc as *mut ffi::c_void;
                 (*file).f_op = fops;
             }
-            world(|w| {
-                w.misc.files.push(Open {
-                    file: file as usize,
-                    name: name.clone(),
-                    count: 1,
-                    owner: owner as usize,
-                    place,
-                })
-            });
+            begin(file, name, owner, place);
             // SAFETY: the operations are registered for this, and their module is held.
             let result = open.map_or(0, |open| unsafe { open(inode, file) });
             if result != 0 {
-                world(|w| {
-                    w.misc.files.retain(|open| open.file != file as usize);
-                    w.put_module(owner);
-                });
+                give_up(file, owner);
             }
             result
         }
@@ -410,6 +468,7 @@ fn put(address: usize, place: Place) {
         // SAFETY: `release` is called once, with the last reference to an open file.
         unsafe { release(inode, file) };
     }
+    cdev::put_device_of(inode as usize, place);
     world(|w| {
         let index = w.misc.files.iter().position(|open| open.file == address);
         if let Some(open) = index.map(|index| w.misc.files.remove(index)) {
@@ -417,8 +476,8 @@ fn put(address: usize, place: Place) {
         }
         w.note("has released", &name, Some(place));
     });
-    ledger::free(inode.cast());
     ledger::free(file.cast());
+    cdev::put_inode(inode as usize);
 }
 
 #[track_caller]
@@ -578,6 +637,94 @@ impl OpenFile {
             })
         })?;
         transferred(result)
+    }
+
+    /// `preadv2(2)` with `RWF_NOWAIT`.
+    #[track_caller]
+    pub fn read_nowait(&self, buffer: &mut [u8]) -> Result<usize> {
+        let range = buffer.as_mut_ptr_range();
+        let user = range.start as usize..range.end as usize;
+        let (start, len) = (buffer.as_mut_ptr(), buffer.len());
+        let result = self.call("reads", Some(user), |file, fops| {
+            // SAFETY: the file is open.
+            if unsafe { (*file).f_mode } & FMODE_NOWAIT == 0 {
+                return error(EOPNOTSUPP) as isize;
+            }
+            transfer(file, start, len, ITER_DEST, |kiocb, iter, _| {
+                // SAFETY: as for `read`; the operation is ours to call.
+                unsafe { (*kiocb).ki_flags |= IOCB_NOWAIT };
+                // SAFETY: as for `read`.
+                fops.read_iter.map(|read| unsafe { read(kiocb, iter) })
+            })
+        })?;
+        transferred(result)
+    }
+
+    /// `lseek(2)`
+    #[track_caller]
+    pub fn lseek(&self, offset: i64, whence: u32) -> Result<i64> {
+        let result = self.call("seeks in", None, |file, fops| match fops.llseek {
+            // SAFETY: the operation of an open file is called with that file.
+            Some(llseek) => unsafe { llseek(file, offset, whence as ffi::c_int) },
+            None => error(ESPIPE).into(),
+        })?;
+        match result {
+            0.. => Ok(result),
+            _ => Err(Error::from_errno(user_error(result as isize))),
+        }
+    }
+
+    /// `fsync(2)`
+    #[track_caller]
+    pub fn fsync(&self) -> Result {
+        let result = self.call("syncs", None, |file, fops| match fops.fsync {
+            // SAFETY: as above.
+            Some(fsync) => unsafe { fsync(file, 0, i64::MAX, 0) },
+            None => error(EINVAL),
+        })?;
+        match result {
+            0 => Ok(()),
+            _ => Err(Error::from_errno(user_error(result as isize))),
+        }
+    }
+
+    /// `ioctl(2)` by a program of 32 bits.
+    #[track_caller]
+    pub fn compat_ioctl(&self, cmd: u32, arg: u32) -> Result<isize> {
+        let result = self.call("calls ioctl of", None, |file, fops| {
+            match fops.compat_ioctl {
+                // SAFETY: as above.
+                Some(ioctl) => unsafe { ioctl(file, cmd, arg as usize) },
+                None => error(ENOTTY) as isize,
+            }
+        })?;
+        match result {
+            0.. => Ok(result),
+            _ => Err(Error::from_errno(user_error(result))),
+        }
+    }
+
+    /// `open("/proc/self/fd/<this>")`: the same inode, another file.
+    #[track_caller]
+    pub fn reopen(&self, flags: OpenFlags) -> Result<OpenFile> {
+        let place = Location::caller();
+        let name = self.name();
+        step("opens again", &name, place);
+        // SAFETY: the file is open, since this descriptor is.
+        let inode = unsafe { (*(self.file as *const file)).f_inode };
+        if cdev::get_inode(inode as usize) {
+            return open_inode(inode, name, flags, place);
+        }
+        // Inodes of misc devices are not shared here; another one with the same number will do.
+        let again: *mut inode_type = device::allocate("inode");
+        // SAFETY: just allocated with the size of its type; the other one is there.
+        unsafe {
+            again.write(inode_type {
+                i_rdev: (*inode).i_rdev,
+                ..Default::default()
+            });
+        }
+        open_inode(again, name, flags, place)
     }
 
     /// `write(2)`
@@ -855,6 +1002,36 @@ pub unsafe fn noop_llseek(file: *mut file, _offset: loff_t, _whence: ffi::c_int)
     unsafe { (*file).f_pos }
 }
 
+pub unsafe fn vfs_setpos(file: *mut file, offset: loff_t, maxsize: loff_t) -> loff_t {
+    if !(0..=maxsize).contains(&offset) {
+        return error(EINVAL).into();
+    }
+    // SAFETY: the caller gives a file.
+    unsafe { (*file).f_pos = offset };
+    offset
+}
+
+pub unsafe fn fixed_size_llseek(
+    file: *mut file,
+    offset: loff_t,
+    whence: ffi::c_int,
+    size: loff_t,
+) -> loff_t {
+    // SAFETY: the caller gives a file.
+    let at = unsafe { (*file).f_pos };
+    let to = match whence as u32 {
+        SEEK_SET => Some(offset),
+        SEEK_CUR => at.checked_add(offset),
+        SEEK_END => size.checked_add(offset),
+        _ => None,
+    };
+    match to {
+        // SAFETY: as above.
+        Some(to) => unsafe { vfs_setpos(file, to, size) },
+        None => error(EINVAL).into(),
+    }
+}
+
 pub unsafe fn nonseekable_open(_inode: *mut inode, _filp: *mut file) -> ffi::c_int {
     0
 }
@@ -879,5 +1056,59 @@ pub unsafe fn poll_wait(filp: *mut file, wait_address: *mut wait_queue_head_t, p
     if let Some(queue) = unsafe { (*p)._qproc } {
         // SAFETY: the table's function is called as the table is meant to be used.
         unsafe { queue(filp, wait_address, p) };
+    }
+}
+
+// ---- What `src/` declares as `extern "C"` ----
+
+/// `iocb->ki_flags & IOCB_NOWAIT`
+///
+/// # Safety
+///
+/// `iocb` belongs to a call that goes on.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_iocb_nowait(iocb: *const kiocb) -> bool {
+    // SAFETY: asked of the caller.
+    unsafe { (*iocb).ki_flags & IOCB_NOWAIT != 0 }
+}
+
+/// `file->f_mode |= FMODE_NOWAIT`
+///
+/// # Safety
+///
+/// `file` is being opened.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_file_set_nowait(file: *mut file) {
+    // SAFETY: asked of the caller.
+    unsafe { (*file).f_mode |= FMODE_NOWAIT };
+}
+
+/// `compat_ptr()`
+///
+/// # Safety
+///
+/// None.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_compat_ptr(arg: ffi::c_ulong) -> ffi::c_ulong {
+    arg as u32 as ffi::c_ulong
+}
+
+/// The name of a task, by its number.
+///
+/// # Safety
+///
+/// There is room for 16 characters.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_task_comm(pid: ffi::c_int, comm: *mut ffi::c_char) {
+    let name = world(|w| {
+        let task = usize::try_from(pid - 1)
+            .ok()
+            .and_then(|index| w.tasks.get(index));
+        task.map_or_else(nobody, |task| task.name.clone())
+    });
+    let name = name.bytes().take(15).chain([0]);
+    for (at, byte) in name.enumerate() {
+        // SAFETY: at most 16 characters.
+        unsafe { comm.add(at).write(byte as ffi::c_char) };
     }
 }

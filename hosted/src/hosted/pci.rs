@@ -71,7 +71,9 @@ pub trait PciModel: Send + Sync + 'static {
 pub(crate) struct PciState {
     pub(crate) model: Arc<dyn PciModel>,
     ids: PciIds,
-    bars: Vec<u64>,
+    pub(crate) bars: Vec<u64>,
+    /// Which device on the bus.
+    number: usize,
     intx: u32,
     intx_asserted: bool,
     messages: Vec<u32>,
@@ -82,6 +84,17 @@ pub(crate) struct PciState {
     /// The device does not answer any more.
     pub(crate) gone: bool,
     regions: Vec<(ffi::c_int, Place)>,
+}
+
+impl PciState {
+    /// The physical address of a BAR.
+    pub(crate) fn bar_start(&self, bar: usize) -> u64 {
+        bar_start(self.number, bar)
+    }
+}
+
+fn bar_start(number: usize, bar: usize) -> u64 {
+    0xfe00_0000 + ((number as u64) << 21) + ((bar as u64) << 28)
 }
 
 impl std::fmt::Debug for PciState {
@@ -162,7 +175,14 @@ pub struct PciSlot {
 
 pub(crate) fn plug(model: Arc<dyn PciModel>, shared_with: Option<u32>) -> PciSlot {
     let pdev: *mut pci_dev = device::allocate("pci_dev");
-    let number = world(|w| w.devices.devices.iter().count());
+    // The first place on the bus that no device has.
+    let number = world(|w| {
+        let taken = |number: &usize| {
+            let name = format!("0000:00:{:02x}.0", number + 3);
+            w.devices.devices.iter().any(|(_, dev)| *dev.name == *name)
+        };
+        (0..).find(|number| !taken(number)).expect("there are many")
+    });
     let name = format!("0000:00:{:02x}.0", number + 3);
     let (ids, bars) = (model.ids(), model.bars());
     let intx =
@@ -181,7 +201,7 @@ pub(crate) fn plug(model: Arc<dyn PciModel>, shared_with: Option<u32>) -> PciSlo
         for (index, &size) in bars.iter().enumerate() {
             let resource = &mut (*pdev).resource[index];
             if size > 0 {
-                resource.start = 0xfe00_0000 + ((number as u64) << 21) + ((index as u64) << 28);
+                resource.start = bar_start(number, index);
                 resource.end = resource.start + size - 1;
                 resource.flags = IORESOURCE_MEM as ffi::c_ulong;
             }
@@ -192,6 +212,7 @@ pub(crate) fn plug(model: Arc<dyn PciModel>, shared_with: Option<u32>) -> PciSlo
         model: model.clone(),
         ids,
         bars,
+        number,
         intx,
         intx_asserted: false,
         messages: Vec::new(),
@@ -471,6 +492,17 @@ pub unsafe fn pci_request_region(
 
 #[track_caller]
 pub unsafe fn pci_release_region(pdev: *mut pci_dev, bar: ffi::c_int) {
+    let place = Location::caller();
+    let range = with(pdev, |state| {
+        let start = state.bar_start(bar as usize) as usize;
+        start
+            ..start
+                + state
+                    .bars
+                    .get(bar as usize)
+                    .map_or(0, |&size| size as usize)
+    });
+    world(|w| w.check_unmapped(range, &format!("BAR {bar}"), place));
     with(pdev, |state| {
         state.regions.retain(|(other, _)| *other != bar)
     });
@@ -722,4 +754,15 @@ pub unsafe fn pci_read_config_byte(
     // SAFETY: the caller gives a place for the value.
     unsafe { val.write((config(dev, where_) >> (8 * (where_ & 3))) as u8_) };
     0
+}
+
+/// Whether a BAR is memory.
+///
+/// # Safety
+///
+/// `pdev` is a device, which has such a BAR.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_pci_bar_is_memory(pdev: *mut pci_dev, bar: ffi::c_int) -> bool {
+    // SAFETY: asked of the caller.
+    unsafe { (*pdev).resource[bar as usize].flags & IORESOURCE_MEM as ffi::c_ulong != 0 }
 }

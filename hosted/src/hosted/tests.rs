@@ -1,6 +1,7 @@
 //! What the model promises, as tests against its C functions.
 
 mod driver;
+mod files;
 mod poll;
 
 use super::*;

@@ -164,6 +164,18 @@ mutants! {
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in an_interrupt_and_its_bh_work_keep_each_other_going, delayed_work_queues_itself,
             work_queues_itself;
+    mutant_programs_keep_their_mappings: SkipUnmap
+        is FreedWhileActive
+        in faults_race_with_unbind, devices_come_and_go;
+    mutant_mappings_go_before_faults_have_left: UnmapBeforeIdle
+        is FreedWhileActive
+        in faults_race_with_unbind;
+    mutant_a_node_is_found_by_its_number: OpenByNumber
+        is Panic
+        in a_number_is_used_again;
+    mutant_a_cdev_goes_with_its_node: FreeCdev
+        is FreedWhileActive
+        in a_number_is_used_again;
 }
 
 /// The pairs and cycles of `tests/pairs.rs` would notice.

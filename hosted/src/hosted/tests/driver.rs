@@ -63,6 +63,7 @@ static mut FOPS: file_operations = file_operations {
     compat_ioctl: None,
     mmap: None,
     flush: None,
+    fsync: None,
     fasync: None,
     show_fdinfo: None,
 };

@@ -35,6 +35,7 @@ static mut FOPS: file_operations = file_operations {
     compat_ioctl: None,
     mmap: None,
     flush: None,
+    fsync: None,
     fasync: None,
     show_fdinfo: None,
 };
