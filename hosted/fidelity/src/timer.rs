@@ -3,7 +3,7 @@
 //! Timers: `kernel/time/timer.c` and `kernel/time/hrtimer.c`.
 
 use crate::{
-    busy, devscope_in_atomic_context, name,
+    busy, devscope_in_atomic_context, fidelity_keep_off, fidelity_this_cpu, name,
     state::{settle, State},
     Edu, Verdict,
 };
@@ -24,6 +24,18 @@ const SOON: i64 = 1_000_000;
 pub(crate) const LATER: i64 = 1 << 50;
 /// Hours, in ticks.
 pub(crate) const LONG: c_ulong = 10_000_000;
+
+/// Leaves the CPU on which a timer was started, to see from another one that its function runs.
+unsafe fn step_aside() {
+    // SAFETY: Process context.
+    unsafe { fidelity_keep_off(fidelity_this_cpu()) };
+}
+
+/// Goes back to where it likes.
+unsafe fn step_back() {
+    // SAFETY: Process context.
+    unsafe { fidelity_keep_off(-1) };
+}
 
 fn jiffies() -> c_ulong {
     // SAFETY: It exists as long as the kernel, and is volatile in C.
@@ -142,11 +154,13 @@ pub(crate) unsafe fn timer_delete_sync_waits_for_a_running_timer(edu: Edu) -> Ve
         let state = State::new(edu);
         let timer = set_up(state, takes_its_time);
         start(timer);
+        step_aside();
         verdict.expect(State::entered(state), "the timer never expired", 0);
         let runs = (*state).ended.get() == 0;
         bindings::timer_delete_sync(timer);
         let ended = (*state).ended.get();
         verdict.expect(ended == 1, "timer_delete_sync() returned too early", ended);
+        step_back();
         State::free(state);
         verdict.happened(runs)
     }
@@ -179,6 +193,7 @@ pub(crate) unsafe fn a_running_timer_that_is_shut_down_cannot_start_itself(edu: 
         let state = State::new(edu);
         let timer = set_up(state, starts_itself);
         start(timer);
+        step_aside();
         verdict.expect(State::entered(state), "the timer never expired", 0);
         bindings::timer_shutdown(timer);
         let runs = (*state).ended.get() == 0;
@@ -188,6 +203,7 @@ pub(crate) unsafe fn a_running_timer_that_is_shut_down_cannot_start_itself(edu: 
         settle();
         let again = (*state).begun.get();
         verdict.expect(again == begun, "it has run again", again);
+        step_back();
         State::free(state);
         verdict.happened(runs)
     }
@@ -202,6 +218,7 @@ pub(crate) unsafe fn a_timer_started_while_it_runs_runs_again_and_not_beside_its
         let state = State::new(edu);
         let timer = set_up(state, takes_its_time);
         start(timer);
+        step_aside();
         verdict.expect(State::entered(state), "the timer never expired", 0);
         let pending = start(timer);
         let runs = (*state).ended.get() == 0;
@@ -210,6 +227,7 @@ pub(crate) unsafe fn a_timer_started_while_it_runs_runs_again_and_not_beside_its
         bindings::timer_delete_sync(timer);
         let most = (*state).most.get();
         verdict.expect(most == 1, "ran at the same time", most);
+        step_back();
         State::free(state);
         verdict.happened(runs)
     }
@@ -327,11 +345,13 @@ pub(crate) unsafe fn hrtimer_cancel_waits_for_a_running_hrtimer(edu: Edu) -> Ver
         let state = State::new(edu);
         let timer = set_up_hr(state, rings_long, SOFT);
         start_hr(timer, SOFT);
+        step_aside();
         verdict.expect(State::entered(state), "the hrtimer never expired", 0);
         let runs = (*state).ended.get() == 0;
         bindings::hrtimer_cancel(timer);
         let ended = (*state).ended.get();
         verdict.expect(ended == 1, "hrtimer_cancel() returned too early", ended);
+        step_back();
         State::free(state);
         verdict.happened(runs)
     }
@@ -344,6 +364,7 @@ pub(crate) unsafe fn a_running_hrtimer_is_not_cancelled_by_a_try(edu: Edu) -> Ve
         let state = State::new(edu);
         let timer = set_up_hr(state, rings_long, SOFT);
         start_hr(timer, SOFT);
+        step_aside();
         verdict.expect(State::entered(state), "the hrtimer never expired", 0);
         // It stays queued, if it is that as well.
         start_hr(timer, SOFT);
@@ -355,6 +376,7 @@ pub(crate) unsafe fn a_running_hrtimer_is_not_cancelled_by_a_try(edu: Edu) -> Ve
         bindings::hrtimer_cancel(timer);
         let most = (*state).most.get();
         verdict.expect(most == 1, "ran at the same time", most);
+        step_back();
         State::free(state);
         verdict.happened(runs)
     }

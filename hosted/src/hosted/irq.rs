@@ -216,7 +216,9 @@ pub(crate) fn start_hardirqs(cpu: usize) {
                     match irq {
                         Some(irq) => handle(irq, cpu),
                         // The interrupt of the clock.
-                        None => drop(run_due(cpu, Context::Hard)),
+                        None => {
+                            run_due(cpu, Context::Hard);
+                        }
                     }
                     let again = world(|w| {
                         w.cpus[cpu].hard = false;

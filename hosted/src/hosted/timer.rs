@@ -331,7 +331,9 @@ pub(crate) fn run_due(cpu: usize, context: Context) -> bool {
         let restart = unsafe {
             match function {
                 Function::Timer(function) => {
-                    function.map(|function| function(address as *mut timer_list));
+                    if let Some(function) = function {
+                        function(address as *mut timer_list);
+                    }
                     false
                 }
                 Function::HrTimer(function) => function.is_some_and(|function| {
