@@ -127,8 +127,8 @@ fn the_checks_are_those_that_the_rows_name() {
 #[test]
 fn every_test_that_pins_a_row_exists() {
     let tests = read("hosted/src/hosted/tests.rs");
-    let parts =
-        ["driver", "poll"].map(|part| (part, read(&format!("hosted/src/hosted/tests/{part}.rs"))));
+    let parts = ["driver", "files", "poll"]
+        .map(|part| (part, read(&format!("hosted/src/hosted/tests/{part}.rs"))));
     for row in rows() {
         for name in names(&row[4]) {
             let (file, name) = match name.split_once("::") {
