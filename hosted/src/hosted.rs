@@ -398,6 +398,17 @@ pub(crate) fn bug() -> ! {
 
 // ---- What `src/` declares as `extern "C"` ----
 
+pub use cdev::{
+    devscope_device_create, devscope_inode_cdev, devscope_regions_lock, devscope_regions_unlock,
+};
+pub use misc::{
+    devscope_compat_ptr, devscope_file_set_nowait, devscope_iocb_nowait, devscope_task_comm,
+};
+pub use mm::{
+    devscope_virt_to_pfn, devscope_vma_is_writable, devscope_vma_pages, devscope_vma_set_pfnmap,
+};
+pub use pci::devscope_pci_bar_is_memory;
+
 /// `tasklet_schedule()`, an inline function in C.
 ///
 /// # Safety
