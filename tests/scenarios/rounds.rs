@@ -14,7 +14,7 @@ use devscope::{
     hrtimer::{Clock, Expiry, HrTimer, HrTimerSlot, Restart},
     tasklet::{Tasklet, TaskletSlot},
     timer::{Timer, TimerSlot},
-    work::{Work, WorkSlot},
+    work::{DelayedWork, DelayedWorkSlot, Work, WorkSlot},
     Scheduled, Scope,
 };
 use kernel::{
@@ -110,6 +110,16 @@ macro_rules! kinds {
 kinds! {
     Work(Work<'a>, WorkSlot<'a>) {
         |scope| scope.declare_work(),
+        |slot, scope, body| slot.define(scope, body),
+        |work| work.schedule(),
+    }
+    Delayed(DelayedWork<'a>, DelayedWorkSlot<'a>) {
+        |scope| scope.declare_delayed_work(),
+        |slot, scope, body| slot.define(scope, body),
+        |work| work.schedule(1),
+    }
+    BhWork(Work<'a>, WorkSlot<'a>) {
+        |scope| scope.declare_bh_work(),
         |slot, scope, body| slot.define(scope, body),
         |work| work.schedule(),
     }
