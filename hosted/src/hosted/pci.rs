@@ -590,7 +590,7 @@ pub unsafe fn pci_alloc_irq_vectors(
     let vectors = if flags & PCI_IRQ_MSI != 0 && available >= min_vecs as usize && available > 0 {
         let lines: Vec<u32> = world(|w| {
             (0..available)
-                .map(|n| w.irqs.new_line(&format!("{name} MSI {n}"), false))
+                .map(|n| w.irqs.new_message(&format!("{name} MSI {n}")))
                 .collect()
         });
         // SAFETY: checked by `with` above.
