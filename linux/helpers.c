@@ -5,6 +5,7 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/cpumask.h>
 #include <linux/hardirq.h>
 #include <linux/interrupt.h>
 #include <linux/percpu-refcount.h>
@@ -15,6 +16,8 @@ bool devscope_tasklet_schedule(struct tasklet_struct *t);
 bool devscope_percpu_ref_tryget_live(struct percpu_ref *ref);
 void devscope_percpu_ref_put(struct percpu_ref *ref);
 bool devscope_in_atomic_context(void);
+int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m);
+int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m);
 
 /* tasklet_schedule(), which does not say whether it was this call that queued the tasklet. */
 bool devscope_tasklet_schedule(struct tasklet_struct *t)
@@ -42,4 +45,14 @@ void devscope_percpu_ref_put(struct percpu_ref *ref)
 bool devscope_in_atomic_context(void)
 {
 	return !in_task() || in_atomic();
+}
+
+int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m)
+{
+	return irq_set_affinity_and_hint(irq, m);
+}
+
+int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m)
+{
+	return irq_update_affinity_hint(irq, m);
 }

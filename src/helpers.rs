@@ -5,7 +5,7 @@
 //! In Linux they are defined in `linux/helpers.c`, which is linked into the module; the hosted
 //! kernel exports the same symbols.
 
-use kernel::bindings;
+use kernel::{bindings, prelude::*};
 
 extern "C" {
     /// `tasklet_schedule()`: true if this call queued the tasklet, false if it was queued already.
@@ -20,4 +20,16 @@ extern "C" {
 
     /// `!in_task() || in_atomic()`: whether the caller must not sleep, as far as the kernel knows.
     pub(crate) fn devscope_in_atomic_context() -> bool;
+
+    /// `irq_set_affinity_and_hint()`. `m` stays in place until the line has another hint, or none.
+    pub(crate) fn devscope_irq_set_affinity_and_hint(
+        irq: c_uint,
+        m: *const bindings::cpumask,
+    ) -> c_int;
+
+    /// `irq_update_affinity_hint()`. The same; null takes the hint away.
+    pub(crate) fn devscope_irq_update_affinity_hint(
+        irq: c_uint,
+        m: *const bindings::cpumask,
+    ) -> c_int;
 }
