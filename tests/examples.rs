@@ -15,6 +15,18 @@ mod edu {
     pub mod scenario;
 }
 
+#[path = "../examples/threaded"]
+mod threaded {
+    pub mod driver;
+    pub mod scenario;
+}
+
+#[path = "../examples/multivector"]
+mod multivector {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/case1"]
 mod case1 {
     pub mod c_shaped;
@@ -133,5 +145,19 @@ fn case1_with_devscope_survives() {
 fn case2_with_devscope_survives() {
     explore(5_000, |machine| {
         case2::scenario::close_late(machine, &case2::driver::MODULE)
+    });
+}
+
+#[test]
+fn threaded_is_unbound_while_its_thread_measures() {
+    explore(5_000, |machine| {
+        threaded::scenario::measured_by_a_thread(machine, |_| {})
+    });
+}
+
+#[test]
+fn multivector_is_unbound_while_all_its_vectors_are_raised() {
+    explore(5_000, |machine| {
+        multivector::scenario::each_vector_has_its_own(machine, |_| {})
     });
 }

@@ -19,6 +19,7 @@
 //! consistent), DMA, power management, and plain loads and stores of a driver, unless it is built
 //! for the address sanitizer.
 
+pub mod e1000e;
 pub mod edu;
 
 mod buses;

@@ -51,7 +51,7 @@ impl PciModel for Two {
         std::vec![0x1000]
     }
 
-    fn messages(&self) -> usize {
+    fn msi_x(&self) -> usize {
         2
     }
 
