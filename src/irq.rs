@@ -106,6 +106,7 @@ use kernel::{
         ThreadedRegistration,
     },
     prelude::*,
+    types::NotThreadSafe,
 };
 
 /// Calls the driver's closure for [`kernel::irq`].
@@ -502,6 +503,7 @@ impl<'a> Scope<'a> {
             flags,
             name,
             _invariant: PhantomData,
+            _not_send: NotThreadSafe,
         };
         Ok((Irq(line), slot))
     }
@@ -557,6 +559,8 @@ pub struct IrqSlot<'a> {
     flags: Flags,
     name: &'static CStr,
     _invariant: PhantomData<fn(&'a ()) -> &'a ()>,
+    /// Stays in `attach()`: no other task has a scope to define it with.
+    _not_send: NotThreadSafe,
 }
 
 impl<'a> IrqSlot<'a> {

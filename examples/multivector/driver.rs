@@ -161,12 +161,13 @@ impl Driver for Multivector {
                 handled.wake_all();
                 answer
             })?;
-            // One CPU after the other. A machine may have other ideas.
-            let mut mask = CpumaskVar::new_zero(GFP_KERNEL)?;
-            if let Some(cpu) = CpuId::from_u32(index as u32 % nr_cpu_ids()) {
+            // One CPU after the other, where there is more than one to choose from.
+            if nr_cpu_ids() > 1 {
+                let cpu = CpuId::from_u32(index as u32 % nr_cpu_ids()).ok_or(EINVAL)?;
+                let mut mask = CpumaskVar::new_zero(GFP_KERNEL)?;
                 mask.set(cpu);
+                line.update_affinity_hint(&mask)?;
             }
-            let _ = line.update_affinity_hint(&mask);
         }
         data.set_up();
         scope.misc_device::<MultivectorFile>(c"multivector", MultivectorDevice { data, handled })

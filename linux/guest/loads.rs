@@ -4,9 +4,12 @@
 //! The rest is the same for all: unbind while they are at it, and each of them has to come back with
 //! `ENODEV`; bind again, and it works again.
 
+mod multivector;
+mod threaded;
+
 use crate::storm::{self, expect_busy, Growth};
 use crate::sys::{
-    self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY,
+    self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY, EINVAL,
 };
 use std::ffi::c_ulong;
 use std::fs::File;
@@ -27,11 +30,28 @@ pub struct Load {
 /// One call of a program.
 type Call = fn(&File) -> io::Result<u64>;
 
-const LOADS: &[Load] = &[Load {
-    driver: "ring",
-    check: ring::works,
-    programs: &[ring::fill, ring::fill, ring::resize],
-}];
+const LOADS: &[Load] = &[
+    Load {
+        driver: "ring",
+        check: ring::works,
+        programs: &[ring::fill, ring::fill, ring::resize],
+    },
+    Load {
+        driver: "threaded",
+        check: threaded::works,
+        programs: &[threaded::measure, threaded::measure, threaded::pause],
+    },
+    Load {
+        driver: "multivector",
+        check: multivector::works,
+        programs: &[
+            multivector::raise::<0>,
+            multivector::raise::<1>,
+            multivector::raise::<2>,
+            multivector::raise::<3>,
+        ],
+    },
+];
 
 /// Calls that each program makes before the driver is taken away.
 const CALLS: u32 = 5;

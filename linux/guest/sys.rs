@@ -16,6 +16,7 @@ pub const EAGAIN: i32 = 11;
 pub const ENOMEM: i32 = 12;
 pub const EBUSY: i32 = 16;
 pub const ENODEV: i32 = 19;
+pub const EINVAL: i32 = 22;
 
 const SYS_DELETE_MODULE: c_long = 176;
 const SYS_SCHED_SETAFFINITY: c_long = 203;
@@ -27,7 +28,9 @@ pub const POLLERR: c_short = 0x8;
 pub const POLLHUP: c_short = 0x10;
 
 /// QEMU's edu device has no other name that is open to a driver.
-const CLASS: &str = "0x00ff00";
+const EDU: &str = "0x00ff00";
+/// Of the network controller e1000e, for `examples/multivector`.
+const NETWORK: &str = "0x020000";
 
 /// How long anything may take that should happen soon. An emulated CPU under every checker is slow,
 /// and so is a machine that builds something else meanwhile.
@@ -224,19 +227,23 @@ pub struct Device {
 }
 
 impl Device {
-    /// The first device of edu's class.
+    /// The first device of the class that the driver is for: edu's, but for one.
     pub fn find(driver: &str) -> Result<Self> {
+        let wanted = match driver {
+            "multivector" => NETWORK,
+            _ => EDU,
+        };
         let devices = fs::read_dir("/sys/bus/pci/devices")
             .map_err(|error| format!("/sys/bus/pci: {error}"))?;
         let address = devices
             .flatten()
             .find(|device| {
                 fs::read_to_string(device.path().join("class"))
-                    .is_ok_and(|class| class.trim() == CLASS)
+                    .is_ok_and(|class| class.trim() == wanted)
             })
             .map(|device| device.file_name().to_string_lossy().into_owned())
             .ok_or_else(|| {
-                format!("this machine has no device of class {CLASS}: was QEMU given -device edu?")
+                format!("this machine has no device of class {wanted}: was QEMU given one?")
             })?;
         Ok(Self {
             address,

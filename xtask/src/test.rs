@@ -77,6 +77,8 @@ const SEED_RUST: &[GuestCase] = &[
 const STORM: &[GuestCase] = &[
     case("storm", "edu", Silence),
     case("storm", "ring", Silence),
+    case("storm", "threaded", Silence),
+    case("storm", "multivector", Silence),
 ];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
@@ -84,6 +86,8 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "case2", NothingNew),
     case("fail-nth", "edu", NothingNew),
     case("fail-nth", "ring", NothingNew),
+    case("fail-nth", "threaded", NothingNew),
+    case("fail-nth", "multivector", NothingNew),
     case("fail-nth", "case1_cured_c", WhatIsKnown),
     case("fail-nth", "leaks", Silence),
 ];

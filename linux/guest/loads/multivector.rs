@@ -1,0 +1,47 @@
+//! `examples/multivector`
+
+use super::*;
+
+/// `_IOW('m', 1, u32)`
+const RAISE: c_ulong = 0x4004_6d01;
+/// `_IOW('m', 2, u32)`
+const COUNT: c_ulong = 0x4004_6d02;
+const VECTORS: c_ulong = 4;
+
+/// Each vector counts its own interrupts, and has a line of its own.
+pub fn works(device: &Device) -> Result {
+    let file = device.open()?;
+    let counts = || {
+        (0..VECTORS)
+            .map(|vector| control(&file, COUNT, vector))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| format!("ioctl(COUNT): {error}"))
+    };
+    for vector in 0..VECTORS {
+        let mut expected = counts()?;
+        expected[vector as usize] += 1;
+        control(&file, RAISE, vector).map_err(|error| format!("ioctl(RAISE): {error}"))?;
+        let counted = counts()?;
+        if counted != expected {
+            return Err(format!(
+                "raising vector {vector} made the counts {counted:?}, and not {expected:?}"
+            ));
+        }
+    }
+    let lines = device.lines()?;
+    if lines.len() as c_ulong != VECTORS {
+        return Err(format!("the driver has the lines {lines:?}"));
+    }
+    for (vector, line) in lines.iter().enumerate() {
+        let hint = sys::read(format!("/proc/irq/{line}/affinity_hint"))?;
+        let wanted = 1 << (vector % 2);
+        if u64::from_str_radix(hint.trim(), 16) != Ok(wanted) {
+            return Err(format!("the hint for vector {vector} is {hint:?}"));
+        }
+    }
+    Ok(())
+}
+
+pub fn raise<const VECTOR: c_ulong>(file: &File) -> io::Result<u64> {
+    control(file, RAISE, VECTOR)
+}
