@@ -32,6 +32,8 @@ use kernel::{
 mod regs {
     /// Extended control.
     pub(super) const CTRL_EXT: usize = 0x0018;
+    /// Causes. Bits that are written as 1 are cleared.
+    pub(super) const ICR: usize = 0x00c0;
     /// Causes that are brought about by software.
     pub(super) const ICS: usize = 0x00c8;
     /// Causes that interrupt. Bits that are written as 1 are set.
@@ -107,6 +109,8 @@ impl MultivectorData<'_> {
         self.bar.write32(vectors, regs::IVAR);
         self.bar.write32(causes, regs::EIAC);
         self.bar.write32(regs::IAME, regs::CTRL_EXT);
+        // What was raised before, by whoever had the device.
+        self.bar.write32(!0, regs::ICR);
         self.bar.write32(causes, regs::IMS);
     }
 }

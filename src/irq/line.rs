@@ -412,3 +412,83 @@ impl Line {
 pub(super) fn has(flags: Flags, flag: Flags) -> bool {
     flags & flag == flag
 }
+
+#[cfg(CONFIG_DEVSCOPE_KUNIT_TEST)]
+#[kunit_tests(devscope_irq)]
+mod tests {
+    use super::*;
+    use crate::testing::{bind_and_unbind, pause, Count};
+
+    #[test]
+    fn an_open_door_lets_in_and_a_closed_one_refuses() {
+        let door = Door::open();
+        let both = door.enter().is_ok() && door.enter().is_ok();
+        door.close();
+        assert!(both);
+        assert!(door.enter().is_err());
+        assert!(door.enter().is_err());
+    }
+
+    #[test]
+    fn a_shut_door_refuses_until_it_is_opened() {
+        let door = Door::shut();
+        let before = door.enter().is_err();
+        door.ensure_open();
+        let opened = door.enter().is_ok();
+        door.ensure_open();
+        let once_more = door.enter().is_ok();
+        door.close();
+        assert!(before);
+        assert!(opened && once_more);
+        assert!(door.enter().is_err());
+    }
+
+    #[test]
+    fn a_closed_door_stays_closed_whether_it_was_ever_open_or_not() {
+        for door in [Door::shut(), Door::open()] {
+            door.close();
+            let refused = door.enter().is_err();
+            door.ensure_open();
+            let still = door.enter().is_err();
+            assert!(refused && still);
+        }
+    }
+
+    struct Passage {
+        door: Door,
+        entered: Count,
+        left: Count,
+        left_when_closed: Count,
+    }
+
+    #[test]
+    fn whoever_races_with_closing_is_refused_or_waited_for() -> Result {
+        let passage = Passage {
+            door: Door::shut(),
+            entered: Count::default(),
+            left: Count::default(),
+            left_when_closed: Count::default(),
+        };
+        let bound = bind_and_unbind(passage, |data, scope| {
+            for _ in 0..2 {
+                let work = scope.work(move || {
+                    data.door.ensure_open();
+                    if let Ok(inside) = data.door.enter() {
+                        data.entered.up();
+                        pause();
+                        data.left.up();
+                        drop(inside);
+                    }
+                })?;
+                work.schedule();
+            }
+            data.door.close();
+            data.left_when_closed.set(data.left.get());
+            Ok(())
+        })?;
+        // Whoever entered later than that has been let in by a closed door.
+        let data = bound.data();
+        assert_eq!(data.left_when_closed.get(), data.entered.get());
+        Ok(())
+    }
+}
