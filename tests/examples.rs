@@ -21,6 +21,12 @@ mod threaded {
     pub mod scenario;
 }
 
+#[path = "../examples/platform_gpio"]
+mod platform_gpio {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/multivector"]
 mod multivector {
     pub mod driver;
@@ -159,5 +165,12 @@ fn threaded_is_unbound_while_its_thread_measures() {
 fn multivector_is_unbound_while_all_its_vectors_are_raised() {
     explore(5_000, |machine| {
         multivector::scenario::each_vector_has_its_own(machine, |_| {})
+    });
+}
+
+#[test]
+fn platform_gpio_is_unbound_while_its_button_is_pressed() {
+    explore(5_000, |machine| {
+        platform_gpio::scenario::pressed_and_unbound(machine, |_| {})
     });
 }
