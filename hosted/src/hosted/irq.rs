@@ -452,9 +452,11 @@ pub unsafe fn request_threaded_irq(
     preempt();
     let registered = world(|w| {
         w.might_sleep("request_irq", place);
-        if (shared && dev.is_null())
-            || (shared && is(IRQF_NO_AUTOEN))
-            || (!shared && is(IRQF_COND_SUSPEND))
+        let contradicts = match shared {
+            true => dev.is_null() || is(IRQF_NO_AUTOEN),
+            false => is(IRQF_COND_SUSPEND),
+        };
+        if contradicts
             || (is(IRQF_NO_SUSPEND) && is(IRQF_COND_SUSPEND))
             || (handler.is_none() && thread_fn.is_none())
         {
@@ -724,7 +726,7 @@ pub unsafe fn irq_apply_affinity_hint(
     let name = world(|w| w.irqs.name(irq));
     step("gives a hint for", &name, place);
     // SAFETY: null, or a mask: the caller's promise.
-    let cpus = unsafe { m.as_ref() }.map_or(0, |mask| mask.bits[0] as usize & ALL_CPUS);
+    let cpus = unsafe { m.as_ref() }.map_or(0, |mask| mask.bits[0] & ALL_CPUS);
     world(|w| {
         check_registered(w, irq, "given an affinity hint", place);
         let Some(line) = w.irqs.line(irq) else {
