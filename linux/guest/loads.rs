@@ -5,6 +5,7 @@
 //! `ENODEV`; bind again, and it works again.
 
 mod multivector;
+pub mod platform_gpio;
 mod threaded;
 
 use crate::storm::{self, expect_busy, Growth};
@@ -40,6 +41,15 @@ const LOADS: &[Load] = &[
         driver: "threaded",
         check: threaded::works,
         programs: &[threaded::measure, threaded::measure, threaded::pause],
+    },
+    Load {
+        driver: "platform_gpio",
+        check: platform_gpio::works,
+        programs: &[
+            platform_gpio::press,
+            platform_gpio::count,
+            platform_gpio::count,
+        ],
     },
     Load {
         driver: "multivector",

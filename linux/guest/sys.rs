@@ -230,6 +230,13 @@ impl Device {
     /// The first device of the class that the driver is for: edu's, but for one.
     pub fn find(driver: &str) -> Result<Self> {
         let wanted = match driver {
+            "platform_gpio" => {
+                crate::loads::platform_gpio::plug()?;
+                return Ok(Self {
+                    address: driver.to_owned(),
+                    driver: driver.to_owned(),
+                });
+            }
             "multivector" => NETWORK,
             _ => EDU,
         };
@@ -251,18 +258,27 @@ impl Device {
         })
     }
 
+    /// The directory of the device's bus in sysfs. A platform device has the name of its driver.
+    fn bus(&self) -> &Path {
+        Path::new(if self.address == self.driver {
+            "/sys/bus/platform"
+        } else {
+            "/sys/bus/pci"
+        })
+    }
+
     pub fn node(&self) -> PathBuf {
         Path::new("/dev").join(&self.driver)
     }
 
     /// The directory of the device in sysfs.
     pub fn dir(&self) -> PathBuf {
-        Path::new("/sys/bus/pci/devices").join(&self.address)
+        self.bus().join("devices").join(&self.address)
     }
 
     /// The directory of the driver in sysfs.
     pub fn driver_dir(&self) -> PathBuf {
-        Path::new("/sys/bus/pci/drivers").join(&self.driver)
+        self.bus().join("drivers").join(&self.driver)
     }
 
     pub fn is_bound(&self) -> bool {

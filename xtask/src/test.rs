@@ -79,6 +79,7 @@ const STORM: &[GuestCase] = &[
     case("storm", "ring", Silence),
     case("storm", "threaded", Silence),
     case("storm", "multivector", Silence),
+    case("storm", "platform_gpio", Silence),
 ];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
@@ -88,6 +89,7 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "ring", NothingNew),
     case("fail-nth", "threaded", NothingNew),
     case("fail-nth", "multivector", NothingNew),
+    case("fail-nth", "platform_gpio", NothingNew),
     case("fail-nth", "case1_cured_c", WhatIsKnown),
     case("fail-nth", "leaks", Silence),
 ];
