@@ -6,6 +6,7 @@
 
 #include <linux/bitops.h>
 #include <linux/compat.h>
+#include <linux/cpumask.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/hardirq.h>
@@ -40,6 +41,8 @@ bool devscope_vma_is_writable(const struct vm_area_struct *vma);
 int devscope_vma_set_pfnmap(struct vm_area_struct *vma, bool io, bool read_only);
 unsigned long devscope_virt_to_pfn(unsigned long address);
 bool devscope_pci_bar_is_memory(struct pci_dev *pdev, int bar);
+int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m);
+int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m);
 
 /* tasklet_schedule(), which does not say whether it was this call that queued the tasklet. */
 bool devscope_tasklet_schedule(struct tasklet_struct *t)
@@ -163,4 +166,14 @@ unsigned long devscope_virt_to_pfn(unsigned long address)
 bool devscope_pci_bar_is_memory(struct pci_dev *pdev, int bar)
 {
 	return pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
+}
+
+int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m)
+{
+	return irq_set_affinity_and_hint(irq, m);
+}
+
+int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m)
+{
+	return irq_update_affinity_hint(irq, m);
 }

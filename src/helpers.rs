@@ -78,6 +78,18 @@ extern "C" {
 
     /// Whether a BAR is memory of the device, and not ports or nothing.
     pub(crate) fn devscope_pci_bar_is_memory(pdev: *mut bindings::pci_dev, bar: c_int) -> bool;
+
+    /// `irq_set_affinity_and_hint()`. `m` stays in place until the line has another hint, or none.
+    pub(crate) fn devscope_irq_set_affinity_and_hint(
+        irq: c_uint,
+        m: *const bindings::cpumask,
+    ) -> c_int;
+
+    /// `irq_update_affinity_hint()`. The same; null takes the hint away.
+    pub(crate) fn devscope_irq_update_affinity_hint(
+        irq: c_uint,
+        m: *const bindings::cpumask,
+    ) -> c_int;
 }
 
 /// `TASK_COMM_LEN`

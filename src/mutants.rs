@@ -78,6 +78,18 @@ pub enum Mutant {
     OpenByNumber,
     /// A character device is freed with its node, although an inode may know it.
     FreeCdev,
+    /// Threads of interrupts are not waited for.
+    SkipDrainThreads,
+    /// Threads of interrupts go before the work that may be waiting for them.
+    ThreadsBeforeWork,
+    /// A line is freed while handles can still reach it.
+    DoorLeftOpen,
+    /// A line is freed with its affinity hint.
+    KeepAffinityHint,
+    /// A shared line is left disabled.
+    LeaveSharedLineDisabled,
+    /// Members go live although `attach()` has failed.
+    GoLiveAnyway,
 }
 
 /// By name, so that C finds it.
@@ -142,6 +154,10 @@ pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len(
         before(Step::Unmap, Step::AwaitUsers)
     } else if is(Mutant::SkipClose) {
         without(&[Step::Close])
+    } else if is(Mutant::SkipDrainThreads) {
+        without(&[Step::DrainThreads])
+    } else if is(Mutant::ThreadsBeforeWork) {
+        before(Step::DrainThreads, Step::DrainWork)
     } else {
         order
     }

@@ -215,11 +215,17 @@ impl Members {
         // are there as long as there is any body that may use one.
         // SAFETY: It borrows nothing, and is freed by `Members::end` only.
         let queues = unsafe { self.join_raw(Closer::new())?.as_ref() };
-        f(&mut Scope {
+        let attached = f(&mut Scope {
             members: self,
             queues,
             _invariant: PhantomData,
-        })?;
+        });
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::GoLiveAnyway) {
+            // SAFETY: None: that is the mistake.
+            unsafe { self.take(Step::GoLive) };
+        }
+        attached?;
         // SAFETY: `f` has returned, so no member joins, and no other step has been taken.
         unsafe { self.take(Step::GoLive) };
         Ok(())

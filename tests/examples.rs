@@ -21,6 +21,24 @@ mod chardev {
     pub mod scenario;
 }
 
+#[path = "../examples/threaded"]
+mod threaded {
+    pub mod driver;
+    pub mod scenario;
+}
+
+#[path = "../examples/platform_gpio"]
+mod platform_gpio {
+    pub mod driver;
+    pub mod scenario;
+}
+
+#[path = "../examples/multivector"]
+mod multivector {
+    pub mod driver;
+    pub mod scenario;
+}
+
 #[path = "../examples/case1"]
 mod case1 {
     pub mod c_shaped;
@@ -159,5 +177,26 @@ fn case1_with_devscope_survives() {
 fn case2_with_devscope_survives() {
     explore(5_000, |machine| {
         case2::scenario::close_late(machine, &case2::driver::MODULE)
+    });
+}
+
+#[test]
+fn threaded_is_unbound_while_its_thread_measures() {
+    explore(5_000, |machine| {
+        threaded::scenario::measured_by_a_thread(machine, |_| {})
+    });
+}
+
+#[test]
+fn multivector_is_unbound_while_all_its_vectors_are_raised() {
+    explore(5_000, |machine| {
+        multivector::scenario::each_vector_has_its_own(machine, |_| {})
+    });
+}
+
+#[test]
+fn platform_gpio_is_unbound_while_its_button_is_pressed() {
+    explore(5_000, |machine| {
+        platform_gpio::scenario::pressed_and_unbound(machine, |_| {})
     });
 }

@@ -75,6 +75,20 @@ survives! {
     files_behave_as_programs_expect: files_behave_as_programs_expect;
     a_signal_ends_a_read_of_a_cdev: a_signal_ends_a_read_of_a_cdev;
     mappings_are_of_what_the_driver_says: mappings_are_of_what_the_driver_says;
+    a_line_that_its_handler_disables_is_freed: a_handler_disables_its_line_and_work_enables_it;
+    an_interrupt_thread_is_waited_for: an_interrupt_thread_sleeps_and_raises_the_next_interrupt;
+    work_that_waits_for_an_interrupt_thread_does_not_hang_unbind: work_waits_for_an_interrupt_thread;
+    an_interrupt_thread_that_waits_on_a_queue_does_not_hang_unbind: an_interrupt_thread_waits_for_what_nobody_brings;
+    an_interrupt_thread_may_wait_for_an_earlier_one: an_interrupt_thread_waits_for_an_earlier_one;
+    handles_do_not_reach_a_line_that_is_freed: two_handlers_disable_and_enable_each_others_line;
+    a_released_line_is_free_for_all: a_line_is_released_by_two_while_others_use_it;
+    an_interrupt_thread_may_release_another_line: an_interrupt_thread_releases_the_line_of_another;
+    handles_of_interrupts_say_what_they_did: handles_of_interrupts_say_what_they_did;
+    a_dormant_line_goes_live_after_attach: a_pending_interrupt_is_handled_when_attach_is_over;
+    a_dormant_line_stays_dead_if_attach_fails: a_line_is_never_enabled_if_attach_fails;
+    others_on_a_line_do_not_starve: a_shared_line_is_left_disabled;
+    an_affinity_hint_goes_before_its_line: a_line_with_an_affinity_hint_is_freed;
+    an_affinity_hint_goes_with_the_scope: a_line_is_unbound_with_its_affinity_hint;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 
@@ -96,6 +110,21 @@ fn an_operation_that_takes_its_time_is_waited_for_and_reported() {
         }
     });
     assert!(*reported.lock().unwrap() > 100);
+}
+
+#[test]
+fn teardown_in_its_own_interrupt_thread_is_reported() {
+    let failure = Explore::new("teardown_in_its_own_interrupt_thread_is_reported")
+        .schedules(100)
+        .run(scenarios::an_interrupt_thread_unbinds_its_own_device)
+        .expect_failure();
+    assert_eq!(failure.kind, Kind::Panic);
+    assert!(
+        failure
+            .message
+            .contains("inside one of its own interrupt threads"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use devscope::{
     file::Kiocb,
+    irq::{Irq, IrqSlot},
     part::{Part, PartScope},
     poll::{Events, PollTable},
     tasklet::{Tasklet, TaskletSlot},
@@ -24,11 +25,14 @@ assert_not_impl_any!(PartScope<'static, 'static>: Send, Sync, Clone, Copy, Defau
 // A body is given once, in `attach()`.
 assert_not_impl_any!(TaskletSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
 assert_not_impl_any!(WorkSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+assert_not_impl_any!(IrqSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
 
 // Handles go into any closure, as often as wanted, and come from a scope only.
 assert_impl_all!(Tasklet<'static>: Send, Sync, Copy);
 assert_impl_all!(Work<'static>: Send, Sync, Copy);
 assert_impl_all!(WaitQueue<'static>: Send, Sync, Copy);
+assert_impl_all!(Irq<'static>: Send, Sync, Copy);
+assert_not_impl_any!(Irq<'static>: Default, Zeroable);
 assert_impl_all!(Part<'static, u32>: Send, Sync, Copy);
 assert_not_impl_any!(Part<'static, u32>: Default, Zeroable);
 assert_not_impl_any!(Tasklet<'static>: Default, Zeroable);
@@ -40,6 +44,7 @@ assert_eq_size!(Tasklet<'static>, Option<Tasklet<'static>>, usize);
 assert_eq_size!(Work<'static>, Option<Work<'static>>, usize);
 assert_eq_size!(Part<'static, u32>, Option<Part<'static, u32>>, usize);
 assert_eq_size!(WaitQueue<'static>, Option<WaitQueue<'static>>, usize);
+assert_eq_size!(Irq<'static>, Option<Irq<'static>>, usize);
 
 // One call of `read()`, `write()` or `poll()` is its caller's.
 assert_not_impl_any!(Kiocb<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
@@ -54,8 +59,14 @@ fn _handles_are_covariant<'short, 'long: 'short>(
     tasklet: Tasklet<'long>,
     work: Work<'long>,
     queue: WaitQueue<'long>,
-) -> (Tasklet<'short>, Work<'short>, WaitQueue<'short>) {
-    (tasklet, work, queue)
+    irq: Irq<'long>,
+) -> (
+    Tasklet<'short>,
+    Work<'short>,
+    WaitQueue<'short>,
+    Irq<'short>,
+) {
+    (tasklet, work, queue, irq)
 }
 
 // `Data: Sync` keeps borrows of the core context out. What closures may keep is the device itself.

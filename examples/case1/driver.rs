@@ -91,7 +91,8 @@ impl Driver for Case1 {
             data.seen.store(status, Relaxed);
             bottom.schedule();
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -831,6 +831,15 @@ zeroed_default!(
 
 // ---- Constants, with the values of Linux 7.3 on x86-64 ----
 
+/// A set of processors.
+#[repr(C)]
+#[derive(Default, Copy, Clone)]
+pub struct cpumask {
+    pub bits: [ffi::c_ulong; 1usize],
+}
+pub type cpumask_t = cpumask;
+pub type cpumask_var_t = [cpumask; 1usize];
+
 pub const IRQF_TRIGGER_NONE: u32 = 0;
 pub const IRQF_TRIGGER_RISING: u32 = 1;
 pub const IRQF_TRIGGER_FALLING: u32 = 2;

@@ -19,6 +19,7 @@
 //! consistent), DMA, power management, and plain loads and stores of a driver, unless it is built
 //! for the address sanitizer.
 
+pub mod e1000e;
 pub mod edu;
 
 mod buses;
@@ -66,6 +67,9 @@ pub use report::{Failure, Kind};
 
 use crate::error::Result;
 use machine::{world, TaskKind};
+
+/// How many CPUs the machine has.
+pub(crate) const PROCESSORS: u32 = machine::CPUS as u32;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
@@ -444,6 +448,34 @@ pub unsafe extern "C" fn devscope_percpu_ref_tryget_live(
 pub unsafe extern "C" fn devscope_percpu_ref_put(r: *mut crate::bindings::percpu_ref) {
     // SAFETY: the caller's promise is passed on.
     unsafe { wait::percpu_ref_put(r) }
+}
+
+/// `irq_set_affinity_and_hint()`
+///
+/// # Safety
+///
+/// `m` stays in place until the line has another hint, or none.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_irq_set_affinity_and_hint(
+    irq: crate::ffi::c_uint,
+    m: *const crate::bindings::cpumask,
+) -> crate::ffi::c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { irq::irq_apply_affinity_hint(irq, m, true) }
+}
+
+/// `irq_update_affinity_hint()`
+///
+/// # Safety
+///
+/// `m` stays in place until the line has another hint, or none.
+#[no_mangle]
+pub unsafe extern "C" fn devscope_irq_update_affinity_hint(
+    irq: crate::ffi::c_uint,
+    m: *const crate::bindings::cpumask,
+) -> crate::ffi::c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { irq::irq_apply_affinity_hint(irq, m, false) }
 }
 
 /// `!in_task() || in_atomic()`

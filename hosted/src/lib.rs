@@ -23,6 +23,8 @@ pub mod auxiliary;
 pub mod bindings;
 pub mod bits;
 pub mod build_assert;
+pub mod cpu;
+pub mod cpumask;
 pub mod device;
 pub mod device_id;
 pub mod driver;

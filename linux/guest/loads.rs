@@ -4,10 +4,14 @@
 //! The rest is the same for all: unbind while they are at it, and each of them has to come back with
 //! `ENODEV`; bind again, and it works again.
 
+mod multivector;
+mod platform_gpio;
+mod threaded;
+
 use crate::chardev;
 use crate::storm::{self, expect_busy, Growth};
 use crate::sys::{
-    self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY,
+    self, control, expect_gone, join_within, say, wait_for, Device, Module, Result, EBUSY, EINVAL,
 };
 use std::ffi::c_ulong;
 use std::fs::File;
@@ -46,6 +50,30 @@ const LOADS: &[Load] = &[
             chardev::advance,
             chardev::wait_for_news,
             chardev::wait_for_news,
+        ],
+    },
+    Load {
+        driver: "threaded",
+        check: threaded::works,
+        programs: &[threaded::measure, threaded::measure, threaded::pause],
+    },
+    Load {
+        driver: "platform_gpio",
+        check: platform_gpio::works,
+        programs: &[
+            platform_gpio::press,
+            platform_gpio::count,
+            platform_gpio::count,
+        ],
+    },
+    Load {
+        driver: "multivector",
+        check: multivector::works,
+        programs: &[
+            multivector::raise::<0>,
+            multivector::raise::<1>,
+            multivector::raise::<2>,
+            multivector::raise::<3>,
         ],
     },
 ];

@@ -58,6 +58,16 @@ pub const REPORTS: &[Report] = &[
         Then::GoesOn,
     ),
     report(
+        "freeing_a_line_with_its_affinity_hint",
+        "WARNING: kernel/irq/manage.c",
+        Then::GoesOn,
+    ),
+    report(
+        "asking_for_oneshot_without_a_thread",
+        "WARNING: kernel/irq/manage.c",
+        Then::GoesOn,
+    ),
+    report(
         "freeing_a_work_item_that_is_pending",
         "ODEBUG: free active",
         Then::GoesOn,

@@ -16,6 +16,7 @@ pub const EAGAIN: i32 = 11;
 pub const ENOMEM: i32 = 12;
 pub const EBUSY: i32 = 16;
 pub const ENODEV: i32 = 19;
+pub const EINVAL: i32 = 22;
 
 const SYS_DELETE_MODULE: c_long = 176;
 const SYS_SCHED_SETAFFINITY: c_long = 203;
@@ -27,7 +28,9 @@ pub const POLLERR: c_short = 0x8;
 pub const POLLHUP: c_short = 0x10;
 
 /// QEMU's edu device has no other name that is open to a driver.
-const CLASS: &str = "0x00ff00";
+const EDU: &str = "0x00ff00";
+/// Of the network controller e1000e, for `examples/multivector`.
+const NETWORK: &str = "0x020000";
 
 /// How long anything may take that should happen soon. An emulated CPU under every checker is slow,
 /// and so is a machine that builds something else meanwhile.
@@ -215,7 +218,26 @@ impl Module {
     }
 }
 
-/// The edu device, and the driver that is asked to take it.
+/// Where the button is made, of gpio-sim.
+pub const SIMULATOR: &str = "/sys/kernel/config/gpio-sim/button";
+
+/// Puts a button on a simulated line, and makes the platform device for it: once for each machine.
+fn plug_button() -> Result {
+    let simulator = Path::new(SIMULATOR);
+    if simulator.exists() {
+        return Ok(());
+    }
+    let bank = simulator.join("bank");
+    for dir in [simulator, &bank] {
+        fs::create_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    }
+    write(bank.join("num_lines"), "1")?;
+    write(bank.join("label"), "button")?;
+    write(simulator.join("live"), "1")?;
+    Module("gpio_button_c".into()).load("")
+}
+
+/// A device, and the driver that is asked to take it.
 #[derive(Clone)]
 pub struct Device {
     /// Its address on the bus, as in `0000:00:03.0`.
@@ -224,23 +246,43 @@ pub struct Device {
 }
 
 impl Device {
-    /// The first device of edu's class.
+    /// The first device of the class that the driver is for: edu's, but for one.
     pub fn find(driver: &str) -> Result<Self> {
+        let wanted = match driver {
+            "platform_gpio" => {
+                plug_button()?;
+                return Ok(Self {
+                    address: driver.to_owned(),
+                    driver: driver.to_owned(),
+                });
+            }
+            "multivector" => NETWORK,
+            _ => EDU,
+        };
         let devices = fs::read_dir("/sys/bus/pci/devices")
             .map_err(|error| format!("/sys/bus/pci: {error}"))?;
         let address = devices
             .flatten()
             .find(|device| {
                 fs::read_to_string(device.path().join("class"))
-                    .is_ok_and(|class| class.trim() == CLASS)
+                    .is_ok_and(|class| class.trim() == wanted)
             })
             .map(|device| device.file_name().to_string_lossy().into_owned())
             .ok_or_else(|| {
-                format!("this machine has no device of class {CLASS}: was QEMU given -device edu?")
+                format!("this machine has no device of class {wanted}: was QEMU given one?")
             })?;
         Ok(Self {
             address,
             driver: driver.to_owned(),
+        })
+    }
+
+    /// The directory of the device's bus in sysfs. A platform device has the name of its driver.
+    fn bus(&self) -> &Path {
+        Path::new(if self.address == self.driver {
+            "/sys/bus/platform"
+        } else {
+            "/sys/bus/pci"
         })
     }
 
@@ -252,12 +294,12 @@ impl Device {
 
     /// The directory of the device in sysfs.
     pub fn dir(&self) -> PathBuf {
-        Path::new("/sys/bus/pci/devices").join(&self.address)
+        self.bus().join("devices").join(&self.address)
     }
 
     /// The directory of the driver in sysfs.
     pub fn driver_dir(&self) -> PathBuf {
-        Path::new("/sys/bus/pci/drivers").join(&self.driver)
+        self.bus().join("drivers").join(&self.driver)
     }
 
     pub fn is_bound(&self) -> bool {

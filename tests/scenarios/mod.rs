@@ -33,8 +33,43 @@ use kernel::{
 };
 use std::marker::PhantomData;
 
+/// Declares a driver module for a shape: what `devscope::module_pci_driver!` does, but with a module
+/// type that can be named from here, for files that do not stand beside it.
+macro_rules! driver {
+    ($module:ident, $shape:ty) => {
+        pub mod $module {
+            use kernel::{driver::Registration, prelude::*, InPlaceModule};
+
+            type Adapter = devscope::pci::Adapter<super::Shaped<$shape>>;
+
+            #[pin_data]
+            pub struct Owner {
+                #[pin]
+                driver: Registration<Adapter>,
+            }
+
+            impl InPlaceModule for Owner {
+                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+                    try_pin_init!(Owner {
+                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
+                    })
+                }
+            }
+
+            module! {
+                type: Owner,
+                name: "shape",
+                authors: ["The devscope authors"],
+                description: "A driver for tests",
+                license: "GPL",
+            }
+        }
+    };
+}
+
 mod family;
 mod i2c;
+mod irqs;
 mod platform;
 mod polling;
 #[allow(dead_code, reason = "for tests/pairs.rs")]
@@ -50,6 +85,16 @@ pub use files::{
     a_number_is_used_again, a_signal_ends_a_read_of_a_cdev, an_operation_takes_its_time,
     devices_come_and_go, faults_race_with_unbind, files_behave_as_programs_expect,
     mappings_are_of_what_the_driver_says,
+};
+pub use irqs::{
+    a_handler_disables_its_line_and_work_enables_it, a_line_is_never_enabled_if_attach_fails,
+    a_line_is_released_by_two_while_others_use_it, a_line_is_unbound_with_its_affinity_hint,
+    a_line_with_an_affinity_hint_is_freed, a_pending_interrupt_is_handled_when_attach_is_over,
+    a_shared_line_is_left_disabled, an_interrupt_thread_releases_the_line_of_another,
+    an_interrupt_thread_sleeps_and_raises_the_next_interrupt,
+    an_interrupt_thread_unbinds_its_own_device, an_interrupt_thread_waits_for_an_earlier_one,
+    an_interrupt_thread_waits_for_what_nobody_brings, handles_of_interrupts_say_what_they_did,
+    two_handlers_disable_and_enable_each_others_line, work_waits_for_an_interrupt_thread,
 };
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{
@@ -101,6 +146,9 @@ impl Data<'_> {
 
 /// A driver but for what probing it has in common with the others.
 pub trait Shape: Sized + Send + Sync + 'static {
+    /// How many vectors to ask for.
+    const VECTORS: u32 = 1;
+
     /// Which interrupts to ask for.
     fn irqs() -> pci::IrqTypes {
         pci::IrqTypes::all()
@@ -135,7 +183,7 @@ impl<S: Shape> Driver for Shaped<S> {
                 dev.set_master();
                 dev.iomap_region_sized(0, c"shape")?
             },
-            vectors: dev.alloc_irq_vectors(1, 1, S::irqs())?,
+            vectors: dev.alloc_irq_vectors(S::VECTORS, S::VECTORS, S::irqs())?,
             arrived: Atomic::new(false),
             completion <- Completion::new(),
             count: Atomic::new(0),
@@ -174,43 +222,9 @@ fn handler<'a>(
         canary.add(1, Relaxed);
         and();
         IrqReturn::Handled
-    })
+    })?;
+    Ok(())
 }
-
-/// Declares a driver module for a shape: what `devscope::module_pci_driver!` does, but with a module
-/// type that can be named from here, for files that do not stand beside it.
-macro_rules! driver {
-    ($module:ident, $shape:ty) => {
-        pub mod $module {
-            use kernel::{driver::Registration, prelude::*, InPlaceModule};
-
-            type Adapter = devscope::pci::Adapter<super::Shaped<$shape>>;
-
-            #[pin_data]
-            pub struct Owner {
-                #[pin]
-                driver: Registration<Adapter>,
-            }
-
-            impl InPlaceModule for Owner {
-                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-                    try_pin_init!(Owner {
-                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
-                    })
-                }
-            }
-
-            module! {
-                type: Owner,
-                name: "shape",
-                authors: ["The devscope authors"],
-                description: "A driver for tests",
-                license: "GPL",
-            }
-        }
-    };
-}
-use driver;
 
 // After the macro that they use.
 mod queueing;

@@ -59,7 +59,8 @@ impl Driver for Pulses {
             data.seen.add(1, Relaxed);
             copy.schedule();
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 
     fn unbind(_dev: &platform::Device<Core<'_>>, data: Pin<&Data<'_>>) {

@@ -8,7 +8,7 @@
 //!
 //! A kind that is added to `kinds!` takes part in all pairs and cycles.
 
-use super::{canary, driver, handler, Data, Shape, Shaped};
+use super::{canary, handler, Data, Shape, Shaped};
 use devscope::{
     file::{File, Kiocb},
     hrtimer::{Clock, Expiry, HrTimer, HrTimerSlot, Restart},

@@ -2,7 +2,7 @@
 
 //! Timers, and what starts them and is started by them.
 
-use super::{canary, driver, handler, unbind_while, Data, Shape, Shaped};
+use super::{canary, handler, unbind_while, Data, Shape, Shaped};
 use devscope::{
     hrtimer::{Clock, Expiry, Restart},
     Scheduled, Scope,

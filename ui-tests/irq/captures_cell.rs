@@ -59,7 +59,8 @@ impl Driver for Demo {
             let status = data.bar.read32(STATUS);
             last.set(status);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -61,7 +61,8 @@ impl Driver for Demo {
         scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(*pending, ACKNOWLEDGE);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

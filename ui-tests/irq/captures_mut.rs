@@ -59,7 +59,8 @@ impl Driver for Demo {
             let status = data.bar.read32(STATUS);
             let _ = log.push(status, GFP_ATOMIC);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -65,7 +65,8 @@ impl Driver for Demo {
                 data.bar.write32(1, STATUS);
             }
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -62,7 +62,8 @@ impl Driver for Demo {
             events += 1;
             data.bar.write32(events, STATUS);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -55,7 +55,8 @@ impl Driver for Demo {
         let data = data.get_ref();
         scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -56,7 +56,8 @@ impl Driver for Demo {
         scope.irq(vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

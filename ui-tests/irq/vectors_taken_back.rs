@@ -61,7 +61,8 @@ impl Driver for Demo {
         scope.irq(vector, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 
     fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {

@@ -81,6 +81,9 @@ const STORM: &[GuestCase] = &[
     case("storm", "ring", Silence),
     case("storm", "timers", Silence),
     case("storm", "chardev", Silence),
+    case("storm", "threaded", Silence),
+    case("storm", "multivector", Silence),
+    case("storm", "platform_gpio", Silence),
 ];
 const FILES: &[GuestCase] = &[case("files", "chardev", Silence)];
 /// The C drivers are there to show what Linux itself makes of it.
@@ -91,6 +94,9 @@ const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "ring", NothingNew),
     case("fail-nth", "timers", NothingNew),
     case("fail-nth", "chardev", NothingNew),
+    case("fail-nth", "threaded", NothingNew),
+    case("fail-nth", "multivector", NothingNew),
+    case("fail-nth", "platform_gpio", NothingNew),
     case("fail-nth", "case1_cured_c", WhatIsKnown),
     case("fail-nth", "leaks", Silence),
 ];

@@ -3,11 +3,12 @@
 //! Interrupts: `kernel/irq/`.
 
 use crate::{
-    busy, devscope_in_atomic_context, fidelity_this_cpu,
+    busy, devscope_in_atomic_context, devscope_irq_set_affinity_and_hint,
+    devscope_irq_update_affinity_hint, fidelity_this_cpu,
     state::{comes, settle, State},
     Edu, Verdict,
 };
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use kernel::{
     bindings::{self, irqreturn, irqreturn_t},
     prelude::*,
@@ -39,25 +40,10 @@ unsafe extern "C" fn takes_its_time(_irq: c_int, cookie: *mut c_void) -> irqretu
 }
 
 pub(crate) unsafe fn free_irq_waits_for_a_running_handler(edu: Edu) -> Verdict {
-    let mut verdict = Verdict::default();
-    // SAFETY: The state is freed after the interrupt.
-    unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(takes_its_time), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the interrupt never came", 0);
-        let runs = (*state).ended.get() == 0;
-        State::free_irq(state);
-        let ended = (*state).ended.get();
-        verdict.expect(
-            ended == 1,
-            "free_irq() returned while the handler ran",
-            ended,
-        );
-        State::free(state);
-        verdict.happened(runs)
-    }
+    // SAFETY: The line is freed once, here.
+    let wait = |state| unsafe { State::free_irq(state) };
+    // SAFETY: Nothing else is on the line.
+    unsafe { State::waits_for_the_handler(edu, Some(takes_its_time), wait, false) }
 }
 
 pub(crate) unsafe fn a_shared_handler_is_called_once_more_by_free_irq(edu: Edu) -> Verdict {
@@ -109,6 +95,13 @@ pub(crate) unsafe fn request_irq_refuses_what_does_not_fit(edu: Edu) -> Verdict 
         verdict.expect(
             error == EINVAL.to_errno(),
             "shared, without a cookie",
+            error,
+        );
+
+        let error = State::request(one, Some(counts), None, SHARED | bindings::IRQF_NO_AUTOEN);
+        verdict.expect(
+            error == EINVAL.to_errno(),
+            "shared, and disabled at first",
             error,
         );
 
@@ -170,11 +163,8 @@ pub(crate) unsafe fn a_line_in_progress_is_remembered_and_not_entered_twice(edu:
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(takes_its_time), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the interrupt never came", 0);
+        let callbacks = (Some(takes_its_time as _), None);
+        let state = State::interrupted(edu, callbacks, 0, &mut verdict);
         edu.raise();
         edu.raise();
         let running = (*state).ended.get() == 0;
@@ -197,36 +187,19 @@ pub(crate) unsafe fn a_line_in_progress_is_remembered_and_not_entered_twice(edu:
 }
 
 pub(crate) unsafe fn disable_irq_waits_for_a_running_handler(edu: Edu) -> Verdict {
-    let mut verdict = Verdict::default();
-    // SAFETY: The state is freed after the interrupt.
-    unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(takes_its_time), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the interrupt never came", 0);
-        let runs = (*state).ended.get() == 0;
-        bindings::disable_irq(edu.irq());
-        let ended = (*state).ended.get();
-        verdict.expect(
-            ended == 1,
-            "disable_irq() returned while the handler ran",
-            ended,
-        );
-        bindings::enable_irq(edu.irq());
-        State::free_irq(state);
-        State::free(state);
-        verdict.happened(runs)
-    }
+    // SAFETY: The handler is on the line. `free_irq()` needs no enabled one: see
+    // `a_line_left_disabled_is_enabled_by_the_next_request`.
+    let wait = |_| unsafe { bindings::disable_irq(edu.irq()) };
+    // SAFETY: Nothing else is on the line.
+    unsafe { State::waits_for_the_handler(edu, Some(takes_its_time), wait, true) }
 }
 
 pub(crate) unsafe fn a_disabled_line_is_handled_when_it_is_enabled_as_often(edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(counts), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
+        let callbacks = (Some(counts as _), None);
+        let state = State::registered(edu, callbacks, 0, &mut verdict);
         bindings::disable_irq(edu.irq());
         bindings::disable_irq(edu.irq());
         edu.raise();
@@ -248,22 +221,121 @@ pub(crate) unsafe fn a_disabled_line_is_handled_when_it_is_enabled_as_often(edu:
 }
 
 pub(crate) unsafe fn synchronize_irq_waits_for_a_running_handler(edu: Edu) -> Verdict {
+    // SAFETY: The handler is on the line.
+    let wait = |_| unsafe { bindings::synchronize_irq(edu.irq()) };
+    // SAFETY: Nothing else is on the line.
+    unsafe { State::waits_for_the_handler(edu, Some(takes_its_time), wait, true) }
+}
+
+/// The depth of a line that nobody shares begins anew.
+pub(crate) unsafe fn a_line_left_disabled_is_enabled_by_the_next_request(edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
-    // SAFETY: The state is freed after the interrupt.
+    // SAFETY: The states are freed after the line.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(takes_its_time), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the interrupt never came", 0);
-        let runs = (*state).ended.get() == 0;
-        bindings::synchronize_irq(edu.irq());
-        let ended = (*state).ended.get();
-        verdict.expect(ended == 1, "returned while the handler ran", ended);
+        let callbacks = (Some(counts as _), None);
+        let state = State::registered(edu, callbacks, 0, &mut verdict);
+        bindings::disable_irq(edu.irq());
+        bindings::disable_irq(edu.irq());
         State::free_irq(state);
         State::free(state);
-        verdict.happened(runs)
+        let state = State::interrupted(edu, callbacks, 0, &mut verdict);
+        State::free_irq(state);
+        State::free(state);
     }
+    verdict.happened(true)
+}
+
+/// That of a shared line belongs to all who share it.
+pub(crate) unsafe fn a_shared_line_left_disabled_stays_so_for_the_others(edu: Edu) -> Verdict {
+    const SHARED: u32 = bindings::IRQF_SHARED;
+    let mut verdict = Verdict::default();
+    // SAFETY: The states are freed after the line, which is enabled as often as it was disabled.
+    unsafe {
+        let callbacks = (Some(counts as _), None);
+        let stays = State::registered(edu, callbacks, SHARED, &mut verdict);
+        let goes = State::registered(edu, callbacks, SHARED, &mut verdict);
+        bindings::disable_irq(edu.irq());
+        State::free_irq(goes);
+        State::free(goes);
+        edu.raise();
+        settle();
+        let handled = (*stays).ended.get();
+        verdict.expect(handled == 0, "handled while disabled", handled);
+        bindings::enable_irq(edu.irq());
+        verdict.expect(State::entered(stays), "not resent", 0);
+        State::free_irq(stays);
+        State::free(stays);
+    }
+    verdict.happened(true)
+}
+
+pub(crate) unsafe fn a_line_requested_disabled_is_handled_when_it_is_enabled(edu: Edu) -> Verdict {
+    const NO_AUTOEN: u32 = bindings::IRQF_NO_AUTOEN;
+    let mut verdict = Verdict::default();
+    // SAFETY: The states are freed after the line, which is enabled once for being requested disabled.
+    unsafe {
+        let callbacks = (Some(counts as _), None);
+        // One that is never enabled may be freed as it is.
+        let state = State::registered(edu, callbacks, NO_AUTOEN, &mut verdict);
+        edu.raise();
+        settle();
+        State::free_irq(state);
+        let handled = (*state).ended.get();
+        verdict.expect(handled == 0, "handled, and never enabled", handled);
+        State::free(state);
+
+        let state = State::registered(edu, callbacks, NO_AUTOEN, &mut verdict);
+        edu.raise();
+        settle();
+        let handled = (*state).ended.get();
+        verdict.expect(handled == 0, "handled before it was enabled", handled);
+        bindings::enable_irq(edu.irq());
+        verdict.expect(State::entered(state), "what was pending is lost", 0);
+        State::free_irq(state);
+        State::free(state);
+    }
+    verdict.happened(true)
+}
+
+/// Says on which CPU it runs.
+unsafe extern "C" fn says_where(_irq: c_int, cookie: *mut c_void) -> irqreturn_t {
+    let state = cookie.cast::<State>();
+    // SAFETY: As in `counts`.
+    unsafe {
+        (*state).edu.acknowledge();
+        (*state).cpu.set(fidelity_this_cpu());
+        State::enter(state);
+        State::leave(state);
+    }
+    irqreturn::IRQ_HANDLED
+}
+
+pub(crate) unsafe fn interrupts_go_where_the_hint_sends_them(edu: Edu) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: The hints stay in place until the next, and the last one is taken away.
+    unsafe {
+        let callbacks = (Some(says_where as _), None);
+        let state = State::registered(edu, callbacks, 0, &mut verdict);
+        let mut masks = [bindings::cpumask::default(); 2];
+        for cpu in [1, 0] {
+            masks[cpu].bits[0] = 1 << cpu;
+            let error = devscope_irq_set_affinity_and_hint(edu.irq(), &masks[cpu]);
+            verdict.expect(error == 0, "irq_set_affinity_and_hint() failed", error);
+            // Linux moves a message with the next one, which may still go the old way.
+            for _ in 0..2 {
+                edu.raise();
+                verdict.expect(State::entered(state), "the interrupt never came", 0);
+                // Whichever CPU handles it handles what comes meanwhile, too.
+                bindings::synchronize_irq(edu.irq());
+            }
+            let seen = (*state).cpu.get();
+            verdict.expect(seen == cpu as i32, "it went elsewhere", seen);
+        }
+        devscope_irq_update_affinity_hint(edu.irq(), null());
+        State::free_irq(state);
+        State::free(state);
+    }
+    verdict.happened(true)
 }
 
 // ---- Threaded handlers ----
@@ -297,11 +369,8 @@ pub(crate) unsafe fn a_threaded_handler_may_sleep_and_free_irq_waits_for_it(edu:
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(wakes_its_thread), Some(sleeps), 0);
-        verdict.expect(error == 0, "request_threaded_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the thread never ran", 0);
+        let callbacks = (Some(wakes_its_thread as _), Some(sleeps as _));
+        let state = State::interrupted(edu, callbacks, 0, &mut verdict);
         let runs = (*state).ended.get() == 0;
         State::free_irq(state);
         let (begun, ended) = ((*state).begun.get(), (*state).ended.get());
@@ -321,11 +390,8 @@ pub(crate) unsafe fn what_comes_while_the_thread_runs_makes_it_run_again(edu: Ed
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(wakes_its_thread), Some(sleeps), 0);
-        verdict.expect(error == 0, "request_threaded_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the thread never ran", 0);
+        let callbacks = (Some(wakes_its_thread as _), Some(sleeps as _));
+        let state = State::interrupted(edu, callbacks, 0, &mut verdict);
         edu.raise();
         verdict.expect(State::entered(state), "the second was forgotten", 0);
         State::free_irq(state);
@@ -337,16 +403,13 @@ pub(crate) unsafe fn what_comes_while_the_thread_runs_makes_it_run_again(edu: Ed
 }
 
 /// Messages need no mask: Linux ignores `IRQF_ONESHOT` for them.
-pub(crate) unsafe fn oneshot_masks_a_message_while_the_thread_runs(edu: Edu) -> Verdict {
+pub(crate) unsafe fn oneshot_does_not_mask_a_message(edu: Edu) -> Verdict {
     const ONESHOT: u32 = bindings::IRQF_ONESHOT;
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(wakes_its_thread), Some(sleeps), ONESHOT);
-        verdict.expect(error == 0, "request_threaded_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the thread never ran", 0);
+        let callbacks = (Some(wakes_its_thread as _), Some(sleeps as _));
+        let state = State::interrupted(edu, callbacks, ONESHOT, &mut verdict);
         let before = (*state).seen.get();
         edu.raise();
         busy(5);
@@ -355,13 +418,54 @@ pub(crate) unsafe fn oneshot_masks_a_message_while_the_thread_runs(edu: Edu) -> 
         let runs = (*state).ended.get() == 0 && before == 1;
         State::free_irq(state);
         State::free(state);
-        if runs && after == before {
-            verdict.answer = Some("yes");
-        } else if runs {
-            verdict.answer = Some("no");
-        }
-        verdict.happened(runs)
+        verdict.happened(runs && after > before)
     }
+}
+
+/// What a line that is not a message needs it for.
+pub(crate) unsafe fn oneshot_masks_intx_until_the_thread_has_returned(edu: Edu) -> Verdict {
+    const ONESHOT: u32 = bindings::IRQF_ONESHOT;
+    let mut verdict = Verdict::default();
+    // SAFETY: The vectors are changed while nothing is registered, and changed back.
+    unsafe {
+        verdict.expect(edu.use_vectors(bindings::PCI_IRQ_INTX), "no INTx", 0);
+        let state = State::new(edu);
+        // Without a hard part, and without the flag: the line would ask for ever.
+        let error = State::request(state, None, Some(acknowledges_in_its_thread), 0);
+        verdict.expect(error == EINVAL.to_errno(), "all thread, not masked", error);
+        State::free(state);
+
+        let callbacks = (None, Some(acknowledges_in_its_thread as _));
+        let state = State::interrupted(edu, callbacks, ONESHOT, &mut verdict);
+        verdict.expect(State::done(state), "the thread did not return", 0);
+        edu.raise();
+        verdict.expect(State::entered(state), "masked for ever", 0);
+        State::free_irq(state);
+        let (begun, ended) = ((*state).begun.get(), (*state).ended.get());
+        verdict.expect(
+            begun == ended,
+            "free_irq() returned while the thread ran",
+            begun,
+        );
+        verdict.expect(begun == 2, "the thread ran this often", begun);
+        State::free(state);
+        verdict.expect(edu.use_vectors(bindings::PCI_IRQ_MSI), "no MSI", 0);
+    }
+    verdict.happened(true)
+}
+
+/// In the thread: is a while about taking the cause away.
+unsafe extern "C" fn acknowledges_in_its_thread(_irq: c_int, cookie: *mut c_void) -> irqreturn_t {
+    let state = cookie.cast::<State>();
+    // SAFETY: As in `counts`; a thread may sleep.
+    unsafe {
+        State::enter(state);
+        bindings::msleep(20);
+        (*state).edu.acknowledge();
+        State::leave(state);
+        bindings::complete(&raw mut (*state).done);
+    }
+    irqreturn::IRQ_HANDLED
 }
 
 // ---- Level and edge ----
@@ -384,9 +488,8 @@ pub(crate) unsafe fn intx_is_handled_until_it_is_acknowledged(edu: Edu) -> Verdi
     // SAFETY: The vectors are changed while nothing is registered, and changed back.
     unsafe {
         verdict.expect(edu.use_vectors(bindings::PCI_IRQ_INTX), "no INTx", 0);
-        let state = State::new(edu);
-        let error = State::request(state, Some(acknowledges_late), None, bindings::IRQF_SHARED);
-        verdict.expect(error == 0, "request_irq() failed", error);
+        let callbacks = (Some(acknowledges_late as _), None);
+        let state = State::registered(edu, callbacks, bindings::IRQF_SHARED, &mut verdict);
         edu.raise();
         verdict.expect(State::done(state), "the line was not handled again", 0);
         edu.acknowledge();
@@ -415,11 +518,8 @@ pub(crate) unsafe fn a_message_is_handled_once_whether_acknowledged_or_not(edu: 
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(ignores_the_cause), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
-        edu.raise();
-        verdict.expect(State::entered(state), "the interrupt never came", 0);
+        let callbacks = (Some(ignores_the_cause as _), None);
+        let state = State::interrupted(edu, callbacks, 0, &mut verdict);
         settle();
         edu.acknowledge();
         State::free_irq(state);
@@ -454,9 +554,8 @@ pub(crate) unsafe fn an_interrupted_process_does_not_go_on_before_the_handler_re
     let mut verdict = Verdict::default();
     // SAFETY: The state is freed after the interrupt; nothing sleeps under the lock.
     unsafe {
-        let state = State::new(edu);
-        let error = State::request(state, Some(watches), None, 0);
-        verdict.expect(error == 0, "request_irq() failed", error);
+        let callbacks = (Some(watches as _), None);
+        let state = State::registered(edu, callbacks, 0, &mut verdict);
         // Stays on its CPU under a spinlock, with interrupts on.
         bindings::spin_lock(&raw mut (*state).spin);
         let cpu = fidelity_this_cpu();

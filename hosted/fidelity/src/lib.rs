@@ -49,6 +49,8 @@ extern "C" {
     fn devscope_percpu_ref_tryget_live(r: *mut bindings::percpu_ref) -> bool;
     fn devscope_percpu_ref_put(r: *mut bindings::percpu_ref);
     fn devscope_in_atomic_context() -> bool;
+    fn devscope_irq_set_affinity_and_hint(irq: c_uint, m: *const bindings::cpumask) -> c_int;
+    fn devscope_irq_update_affinity_hint(irq: c_uint, m: *const bindings::cpumask) -> c_int;
 
     // In `linux/fidelity_helpers.c`, and in the model.
     fn fidelity_keep_off(cpu: c_int);

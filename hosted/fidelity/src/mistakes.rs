@@ -5,8 +5,8 @@
 //! Afterwards the kernel is not what it was. Each is asked for in a boot of its own.
 
 use crate::{
-    allocate, devscope_tasklet_schedule, fidelity_local_bh_disable, fidelity_local_bh_enable,
-    fidelity_tasklet_disable, give_back,
+    allocate, devscope_irq_update_affinity_hint, devscope_tasklet_schedule,
+    fidelity_local_bh_disable, fidelity_local_bh_enable, fidelity_tasklet_disable, give_back,
     state::{settle, State},
     timer, Edu, Verdict,
 };
@@ -213,6 +213,31 @@ pub(crate) unsafe fn enabling_a_line_too_often(edu: Edu) -> Verdict {
         bindings::disable_irq(edu.irq());
         bindings::enable_irq(edu.irq());
         bindings::enable_irq(edu.irq());
+        State::free_irq(state);
+        State::free(state);
+    }
+    made()
+}
+
+pub(crate) unsafe fn freeing_a_line_with_its_affinity_hint(edu: Edu) -> Verdict {
+    // SAFETY: The mask outlives the line, all the same: this is what Linux warns of.
+    unsafe {
+        let state = State::new(edu);
+        State::request(state, Some(uses_its_cookie), None, 0);
+        let mut mask = bindings::cpumask::default();
+        mask.bits[0] = 1;
+        devscope_irq_update_affinity_hint(edu.irq(), &mask);
+        State::free_irq(state);
+        State::free(state);
+    }
+    made()
+}
+
+pub(crate) unsafe fn asking_for_oneshot_without_a_thread(edu: Edu) -> Verdict {
+    // SAFETY: The state is freed after the interrupt; there is no thread to wait for.
+    unsafe {
+        let state = State::new(edu);
+        State::request(state, Some(uses_its_cookie), None, bindings::IRQF_ONESHOT);
         State::free_irq(state);
         State::free(state);
     }

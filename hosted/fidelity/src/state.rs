@@ -2,7 +2,7 @@
 
 //! What the checks work with: one structure with one of everything, in memory of its own.
 
-use crate::{allocate, give_back, name, Edu, Shared};
+use crate::{allocate, give_back, name, Edu, Shared, Verdict};
 use core::mem::offset_of;
 use kernel::{bindings, prelude::*, static_lock_class};
 
@@ -76,6 +76,61 @@ impl State {
             let irq = (*state).edu.irq();
             let (flags, cookie) = (flags as usize, state.cast());
             bindings::request_threaded_irq(irq, handler, thread, flags, name(), cookie)
+        }
+    }
+
+    /// A state whose callback is on the line.
+    pub(crate) unsafe fn registered(
+        edu: Edu,
+        (handler, thread): (bindings::irq_handler_t, bindings::irq_handler_t),
+        flags: u32,
+        verdict: &mut Verdict,
+    ) -> *mut State {
+        // SAFETY: The caller frees the state after the line.
+        unsafe {
+            let state = State::new(edu);
+            let error = State::request(state, handler, thread, flags);
+            verdict.expect(error == 0, "request_threaded_irq() failed", error);
+            state
+        }
+    }
+
+    /// A state whose callback is on the line, and has begun for the first interrupt.
+    pub(crate) unsafe fn interrupted(
+        edu: Edu,
+        callbacks: (bindings::irq_handler_t, bindings::irq_handler_t),
+        flags: u32,
+        verdict: &mut Verdict,
+    ) -> *mut State {
+        // SAFETY: The caller frees the state after the line.
+        unsafe {
+            let state = State::registered(edu, callbacks, flags, verdict);
+            edu.raise();
+            verdict.expect(State::entered(state), "the callback never began", 0);
+            state
+        }
+    }
+
+    /// Whether `wait`, which is called while `handler` runs, returns before that does.
+    pub(crate) unsafe fn waits_for_the_handler(
+        edu: Edu,
+        handler: bindings::irq_handler_t,
+        wait: impl FnOnce(*mut State),
+        free: bool,
+    ) -> Verdict {
+        let mut verdict = Verdict::default();
+        // SAFETY: The state is freed after the line; `wait` has freed that unless `free` is true.
+        unsafe {
+            let state = State::interrupted(edu, (handler, None), 0, &mut verdict);
+            let runs = (*state).ended.get() == 0;
+            wait(state);
+            let ended = (*state).ended.get();
+            verdict.expect(ended == 1, "returned while the handler ran", ended);
+            if free {
+                State::free_irq(state);
+            }
+            State::free(state);
+            verdict.happened(runs)
         }
     }
 

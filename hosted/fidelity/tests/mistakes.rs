@@ -59,6 +59,8 @@ const MODEL: &[(&str, Says)] = &[
         Reports(&[FreedWhileActive]),
     ),
     ("enabling_a_line_too_often", Reports(&[Misuse])),
+    ("freeing_a_line_with_its_affinity_hint", Reports(&[Misuse])),
+    ("asking_for_oneshot_without_a_thread", Reports(&[Misuse])),
     ("taking_two_locks_in_both_orders", Nothing),
     (
         "a_spinlock_shared_with_a_handler_that_is_taken_with_interrupts_on",

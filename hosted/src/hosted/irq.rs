@@ -12,13 +12,14 @@
 
 use super::machine::{
     at, block_until, join, preempt, relax, serve, spawn, step, world, Key, Place, TaskKind, Why,
-    World,
+    World, CPUS,
 };
 use super::report::Kind;
 use super::timer::{run_due, Context};
 use super::{cname, nobody};
 use crate::bindings::{
-    irq_handler_t, irqreturn_t, EBUSY, EINVAL, IRQF_NO_AUTOEN, IRQF_ONESHOT, IRQF_SHARED,
+    cpumask, irq_handler_t, irqreturn_t, EBUSY, EINVAL, IRQF_COND_SUSPEND, IRQF_NO_AUTOEN,
+    IRQF_NO_SUSPEND, IRQF_ONESHOT, IRQF_SHARED,
 };
 use crate::ffi;
 use std::ops::Range;
@@ -27,6 +28,8 @@ use std::rc::Rc;
 
 /// The number of the first line. Those below are the machine's own, as on a PC.
 const FIRST: u32 = 24;
+
+const ALL_CPUS: usize = (1 << CPUS) - 1;
 
 /// How often in a row an asserted line may find no handler that cares.
 const NOBODY_CARES: u32 = 200;
@@ -48,6 +51,9 @@ struct Action {
 struct Line {
     name: Rc<str>,
     level: bool,
+    /// A message: nothing is lost and nothing storms while it is not masked
+    /// (`IRQCHIP_ONESHOT_SAFE`).
+    message: bool,
     actions: Vec<Action>,
     /// `disable_irq` depth.
     depth: u32,
@@ -63,6 +69,10 @@ struct Line {
     masked: u32,
     unhandled: u32,
     spurious: u64,
+    /// Where the mask is that drivers were told to keep.
+    hint: usize,
+    /// The CPUs that may get it.
+    affinity: usize,
 }
 
 /// The thread of a threaded handler.
@@ -86,6 +96,7 @@ impl Irqs {
         self.lines.push(Line {
             name: format!("irq {irq} \"{name}\"").into(),
             level,
+            message: false,
             actions: Vec::new(),
             depth: 0,
             pending: false,
@@ -96,7 +107,17 @@ impl Irqs {
             masked: 0,
             unhandled: 0,
             spurious: 0,
+            hint: 0,
+            affinity: ALL_CPUS,
         });
+        irq
+    }
+
+    pub(crate) fn new_message(&mut self, name: &str) -> u32 {
+        let irq = self.new_line(name, false);
+        if let Some(line) = self.line(irq) {
+            line.message = true;
+        }
         irq
     }
 
@@ -125,6 +146,9 @@ impl Irqs {
 
     pub(crate) fn active_in(&self, range: &Range<usize>) -> Option<(String, Vec<String>)> {
         for line in &self.lines {
+            if line.hint != 0 && range.contains(&line.hint) {
+                return Some((format!("the affinity hint of {}", line.name), Vec::new()));
+            }
             for action in &line.actions {
                 if range.contains(&action.dev_id) {
                     return Some((
@@ -153,8 +177,11 @@ impl Irqs {
 impl World {
     /// An interrupt arrives from the device. Returns the CPU that gets it, if one does.
     fn fire(&mut self, irq: u32) -> Option<usize> {
-        let cpu = self.rng.below(super::machine::CPUS);
+        let mut cpu = self.rng.below(CPUS);
         let line = self.irqs.line(irq)?;
+        while line.affinity & 1 << cpu == 0 {
+            cpu = (cpu + 1) % CPUS;
+        }
         if line.actions.is_empty() {
             // The line is shut down.
             line.spurious += u64::from(!line.level);
@@ -331,7 +358,9 @@ fn call(irq: u32, action: &Action, after_removal: bool) -> bool {
             w.fail(Kind::RanAfterFree, message, &facts);
         }
         w.note("is done with", &name, None);
-        if result == irqreturn_t::IRQ_WAKE_THREAD && action.thread_fn.is_some() {
+        // The last call of a shared line's handler wakes nobody: the thread is about to be stopped.
+        let wakes = result == irqreturn_t::IRQ_WAKE_THREAD && !after_removal;
+        if wakes && action.thread_fn.is_some() {
             wake_thread(w, irq, action);
         }
     });
@@ -434,25 +463,41 @@ pub unsafe fn request_threaded_irq(
     dev: *mut ffi::c_void,
 ) -> ffi::c_int {
     let place = Location::caller();
-    let shared = flags & IRQF_SHARED as ffi::c_ulong != 0;
+    let is = |flag: u32| flags & flag as ffi::c_ulong != 0;
+    let (shared, mut flags_kept) = (is(IRQF_SHARED), flags);
     preempt();
     let registered = world(|w| {
         w.might_sleep("request_irq", place);
-        if (shared && dev.is_null()) || (handler.is_none() && thread_fn.is_none()) {
+        let contradicts = match shared {
+            true => dev.is_null() || is(IRQF_NO_AUTOEN),
+            false => is(IRQF_COND_SUSPEND),
+        };
+        if contradicts
+            || (is(IRQF_NO_SUSPEND) && is(IRQF_COND_SUSPEND))
+            || (handler.is_none() && thread_fn.is_none())
+        {
             return Err(error(EINVAL));
         }
-        let id = w.irqs.actions;
+        let (id, name_of_line) = (w.irqs.actions, w.irqs.name(irq));
         let Some(line) = w.irqs.line(irq) else {
             return Err(error(EINVAL));
         };
-        let oneshot = flags & IRQF_ONESHOT as ffi::c_ulong != 0;
-        if handler.is_none() && !oneshot && line.level {
+        if is(IRQF_ONESHOT) && thread_fn.is_none() {
+            let facts = [format!("called      {}", at(place))];
+            let message = format!("{name_of_line} is requested with IRQF_ONESHOT and no thread");
+            w.fail(Kind::Misuse, message, &facts);
+        }
+        if line.message {
+            flags_kept &= !(IRQF_ONESHOT as ffi::c_ulong);
+        }
+        let oneshot = |flags: ffi::c_ulong| flags & (IRQF_ONESHOT as ffi::c_ulong);
+        if handler.is_none() && oneshot(flags_kept) == 0 && !line.message {
             return Err(error(EINVAL));
         }
-        let others_share = line
-            .actions
-            .iter()
-            .all(|other| other.flags & IRQF_SHARED as ffi::c_ulong != 0);
+        let others_share = line.actions.iter().all(|other| {
+            other.flags & IRQF_SHARED as ffi::c_ulong != 0
+                && oneshot(other.flags) == oneshot(flags_kept)
+        });
         let fits = line.actions.is_empty() || (shared && others_share);
         if !fits {
             return Err(error(EBUSY));
@@ -461,7 +506,7 @@ pub unsafe fn request_threaded_irq(
             id,
             handler,
             thread_fn,
-            flags,
+            flags: flags_kept,
             name: cname(name, "irq"),
             c_name: name,
             dev_id: dev as usize,
@@ -472,7 +517,7 @@ pub unsafe fn request_threaded_irq(
             line.unhandled = 0;
             line.pending = false;
             line.masked = 0;
-            line.depth = u32::from(flags & IRQF_NO_AUTOEN as ffi::c_ulong != 0);
+            line.depth = u32::from(is(IRQF_NO_AUTOEN));
         }
         w.irqs.actions += 1;
         if thread_fn.is_some() {
@@ -549,10 +594,17 @@ pub unsafe fn free_irq(irq: ffi::c_uint, dev_id: *mut ffi::c_void) -> *const ffi
                 &facts,
             );
         };
+        if w.irqs.line(irq).is_some_and(|line| line.hint != 0) {
+            w.fail(
+                Kind::Misuse,
+                format!("{name} is freed with its affinity hint"),
+                &facts,
+            );
+        }
         w.note("frees", &name, Some(place));
         action
     });
-    wait_for_handlers(irq, false, place);
+    wait_for_handlers(irq, true, place);
     if action.flags & IRQF_SHARED as ffi::c_ulong != 0 {
         // CONFIG_DEBUG_SHIRQ: the line may be raised by another device just now.
         world(|w| {
@@ -618,14 +670,28 @@ pub unsafe fn synchronize_irq(irq: ffi::c_uint) {
         w.irqs.name(irq)
     });
     step("synchronizes", &name, place);
+    world(|w| check_registered(w, irq, "synchronized", place));
     wait_for_handlers(irq, true, place);
+}
+
+/// Linux lets anybody disable and enable any line. Whoever does so without a handler on it reaches a
+/// line that is, or will be, somebody else's.
+fn check_registered(w: &mut World, irq: u32, what: &str, place: Place) {
+    if !w.irqs.has_handler(irq) {
+        let name = w.irqs.name(irq);
+        let facts = [format!("called      {}", at(place))];
+        let message = format!("{name} is {what}, and has no handler");
+        w.fail(Kind::Misuse, message, &facts);
+    }
 }
 
 #[track_caller]
 pub unsafe fn disable_irq_nosync(irq: ffi::c_uint) {
+    let place = Location::caller();
     let name = world(|w| w.irqs.name(irq));
-    step("disables", &name, Location::caller());
+    step("disables", &name, place);
     world(|w| {
+        check_registered(w, irq, "disabled", place);
         if let Some(line) = w.irqs.line(irq) {
             line.depth += 1;
         }
@@ -647,6 +713,7 @@ pub unsafe fn enable_irq(irq: ffi::c_uint) {
     let name = world(|w| w.irqs.name(irq));
     step("enables", &name, place);
     let fired = world(|w| {
+        check_registered(w, irq, "enabled", place);
         if w.irqs.line(irq).is_some_and(|line| line.depth == 0) {
             let facts = [format!("called      {}", at(place))];
             w.fail(
@@ -662,6 +729,31 @@ pub unsafe fn enable_irq(irq: ffi::c_uint) {
     });
     deliver(fired);
     preempt();
+}
+
+/// `__irq_apply_affinity_hint`
+#[track_caller]
+pub unsafe fn irq_apply_affinity_hint(
+    irq: ffi::c_uint,
+    m: *const cpumask,
+    setaffinity: bool,
+) -> ffi::c_int {
+    let place = Location::caller();
+    let name = world(|w| w.irqs.name(irq));
+    step("gives a hint for", &name, place);
+    // SAFETY: null, or a mask: the caller's promise.
+    let cpus = unsafe { m.as_ref() }.map_or(0, |mask| mask.bits[0] & ALL_CPUS);
+    world(|w| {
+        check_registered(w, irq, "given an affinity hint", place);
+        let Some(line) = w.irqs.line(irq) else {
+            return error(EINVAL);
+        };
+        line.hint = m as usize;
+        if setaffinity && cpus != 0 {
+            line.affinity = cpus;
+        }
+        0
+    })
 }
 
 /// A line that a device drives.

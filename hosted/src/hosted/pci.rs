@@ -13,7 +13,7 @@ use super::machine::{at, preempt, step, world, Place, World};
 use super::report::Kind;
 use crate::bindings::{
     device as c_device, pci_dev, pci_device_id, pci_driver, resource_size_t, u16_, u32_, u8_,
-    EBUSY, EINVAL, ENOSPC, IORESOURCE_MEM, PCI_IRQ_INTX, PCI_IRQ_MSI,
+    EBUSY, EINVAL, ENOSPC, IORESOURCE_MEM, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX,
 };
 use crate::error::Result;
 use crate::ffi;
@@ -51,9 +51,14 @@ pub trait PciModel: Send + Sync + 'static {
     /// The sizes of its BARs, all of them memory.
     fn bars(&self) -> Vec<u64>;
 
-    /// How many message-signalled interrupts it has.
+    /// How many interrupts it has by MSI.
     fn messages(&self) -> usize {
         1
+    }
+
+    /// And by MSI-X. Linux prefers these.
+    fn msi_x(&self) -> usize {
+        0
     }
 
     /// The device was plugged in. `pin` is its way to interrupt.
@@ -110,6 +115,7 @@ enum Vectors {
     None,
     Intx,
     Msi(usize),
+    MsiX(usize),
 }
 
 /// A device's way to interrupt: its INTx pin, or messages where the driver has enabled them.
@@ -135,7 +141,7 @@ impl IrqPin {
 
     /// Whether the driver has asked for messages.
     pub fn messages_enabled(&self) -> bool {
-        self.state(|_, state| matches!(state.vectors, Vectors::Msi(_)))
+        self.state(|_, state| matches!(state.vectors, Vectors::Msi(_) | Vectors::MsiX(_)))
             .unwrap_or(false)
     }
 
@@ -144,6 +150,8 @@ impl IrqPin {
     pub fn message(&self, vector: usize) {
         let irq = self.state(|_, state| match state.vectors {
             Vectors::Msi(count) => Some(state.messages[vector % count]),
+            // An entry of the table that the driver has no use for is masked.
+            Vectors::MsiX(_) => state.messages.get(vector).copied(),
             _ => None,
         });
         if let Some(irq) = irq.flatten() {
@@ -392,7 +400,7 @@ pub(crate) fn free_vectors(dev: usize, place: Place) {
     let messages = with(to_pci(dev), |state| {
         state.managed = false;
         match std::mem::replace(&mut state.vectors, Vectors::None) {
-            Vectors::Msi(_) => std::mem::take(&mut state.messages),
+            Vectors::Msi(_) | Vectors::MsiX(_) => std::mem::take(&mut state.messages),
             _ => Vec::new(),
         }
     });
@@ -618,17 +626,26 @@ pub unsafe fn pci_alloc_irq_vectors(
         return -(EINVAL as ffi::c_int);
     }
     let name = world(|w| w.dev_name(of(dev) as usize));
-    let available = model.messages().min(max_vecs as usize);
-    let vectors = if flags & PCI_IRQ_MSI != 0 && available >= min_vecs as usize && available > 0 {
+    let enough = |kind: u32, has: usize| {
+        let count = has.min(max_vecs as usize);
+        (flags & kind != 0 && count > 0 && count >= min_vecs as usize).then_some(count)
+    };
+    let messages = |kind: &str, count: usize| {
         let lines: Vec<u32> = world(|w| {
-            (0..available)
-                .map(|n| w.irqs.new_line(&format!("{name} MSI {n}"), false))
+            (0..count)
+                .map(|n| w.irqs.new_message(&format!("{name} {kind} {n}")))
                 .collect()
         });
         // SAFETY: checked by `with` above.
         unsafe { (*dev).irq = lines[0] };
         with(dev, |state| state.messages = lines);
-        Vectors::Msi(available)
+    };
+    let vectors = if let Some(count) = enough(PCI_IRQ_MSIX, model.msi_x()) {
+        messages("MSI-X", count);
+        Vectors::MsiX(count)
+    } else if let Some(count) = enough(PCI_IRQ_MSI, model.messages()) {
+        messages("MSI", count);
+        Vectors::Msi(count)
     } else if flags & PCI_IRQ_INTX != 0 && min_vecs == 1 {
         // SAFETY: checked by `with` above.
         unsafe { (*dev).irq = intx };
@@ -642,7 +659,7 @@ pub unsafe fn pci_alloc_irq_vectors(
     }
     step("gets interrupt vectors for", &name, place);
     match vectors {
-        Vectors::Msi(count) => count as ffi::c_int,
+        Vectors::Msi(count) | Vectors::MsiX(count) => count as ffi::c_int,
         _ => 1,
     }
 }
@@ -660,8 +677,10 @@ pub unsafe fn pci_free_irq_vectors(dev: *mut pci_dev) {
 #[track_caller]
 pub unsafe fn pci_irq_vector(dev: *mut pci_dev, nr: ffi::c_uint) -> ffi::c_int {
     with(dev, |state| match state.vectors {
-        Vectors::Msi(count) if (nr as usize) < count => state.messages[nr as usize] as ffi::c_int,
-        Vectors::Msi(_) => -(EINVAL as ffi::c_int),
+        Vectors::Msi(_) | Vectors::MsiX(_) => match state.messages.get(nr as usize) {
+            Some(&irq) => irq as ffi::c_int,
+            None => -(EINVAL as ffi::c_int),
+        },
         _ if nr == 0 => state.intx as ffi::c_int,
         _ => -(EINVAL as ffi::c_int),
     })
@@ -670,6 +689,7 @@ pub unsafe fn pci_irq_vector(dev: *mut pci_dev, nr: ffi::c_uint) -> ffi::c_int {
 #[track_caller]
 pub unsafe fn pci_irq_type(pdev: *mut pci_dev) -> ffi::c_uint {
     with(pdev, |state| match state.vectors {
+        Vectors::MsiX(_) => PCI_IRQ_MSIX,
         Vectors::Msi(_) => PCI_IRQ_MSI,
         _ => PCI_IRQ_INTX,
     })

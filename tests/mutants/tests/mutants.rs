@@ -176,6 +176,26 @@ mutants! {
     mutant_a_cdev_goes_with_its_node: FreeCdev
         is FreedWhileActive
         in a_number_is_used_again;
+    mutant_interrupt_threads_are_not_waited_for: SkipDrainThreads
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
+        in an_interrupt_thread_sleeps_and_raises_the_next_interrupt;
+    mutant_interrupt_threads_go_before_the_work_that_waits_for_them: ThreadsBeforeWork
+        is Deadlock
+        in work_waits_for_an_interrupt_thread;
+    mutant_lines_are_freed_while_handles_reach_them: DoorLeftOpen
+        is Misuse
+        in two_handlers_disable_and_enable_each_others_line,
+            a_line_is_released_by_two_while_others_use_it,
+            an_interrupt_thread_releases_the_line_of_another;
+    mutant_lines_are_freed_with_their_affinity_hint: KeepAffinityHint
+        is Misuse | FreedWhileActive
+        in a_line_is_unbound_with_its_affinity_hint, a_line_with_an_affinity_hint_is_freed;
+    mutant_shared_lines_stay_disabled: LeaveSharedLineDisabled
+        is Panic
+        in a_shared_line_is_left_disabled;
+    mutant_members_go_live_although_attach_failed: GoLiveAnyway
+        is Panic
+        in a_line_is_never_enabled_if_attach_fails;
 }
 
 /// The pairs and cycles of `tests/pairs.rs` would notice.

@@ -59,7 +59,8 @@ impl Driver for Demo {
             data.bar.write32(1, ACKNOWLEDGE);
             events.add(1, Relaxed);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -57,7 +57,8 @@ impl Driver for Demo {
             let status = data.bar.read32(STATUS);
             last.store(status, Relaxed);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

@@ -60,7 +60,8 @@ impl Driver for Demo {
             events.add(1, Relaxed);
             data.bar.write32(events.load(Relaxed) as u32, STATUS);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

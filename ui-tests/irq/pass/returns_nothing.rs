@@ -54,7 +54,8 @@ impl Driver for Demo {
         scope.irq(data.vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 

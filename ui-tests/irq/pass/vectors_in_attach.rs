@@ -55,7 +55,8 @@ impl Driver for Demo {
         scope.irq(vectors.index(0)?, Flags::SHARED, c"demo", move || {
             data.bar.write32(1, ACKNOWLEDGE);
             IrqReturn::Handled
-        })
+        })?;
+        Ok(())
     }
 }
 
