@@ -20,6 +20,7 @@ use devscope::{
 use kernel::{
     hosted::{edu::Edu, Machine},
     iov::IovIterSource,
+    irq::{Flags, IrqReturn, ThreadedIrqReturn},
     prelude::*,
     sync::{atomic::Relaxed, Arc},
     time::Delta,
@@ -39,6 +40,8 @@ macro_rules! kinds {
         pub enum Kind {
             /// An interrupt handler; "scheduling" it is to have the device raise it.
             Irq,
+            /// The thread of an interrupt, in the same way.
+            Thread,
             /// An operation of a file. Only a program brings it about.
             File,
             $($kind,)*
@@ -51,19 +54,20 @@ macro_rules! kinds {
 
         #[derive(Clone, Copy)]
         enum Handle<'a> {
-            Irq(&'a Data<'a>),
+            Device(&'a Data<'a>),
             $($kind($handle),)*
         }
 
         enum Slot<'a> {
             Irq,
+            Thread,
             $($kind($slot),)*
         }
 
         impl<'a> Handle<'a> {
             fn schedule(self) {
                 match self {
-                    Handle::Irq(data) => data.raise(),
+                    Handle::Device(data) => data.raise(),
                     $(Handle::$kind(handle) => {
                         let schedule: fn($handle) -> Scheduled = $schedule;
                         schedule(handle);
@@ -78,7 +82,8 @@ macro_rules! kinds {
             scope: &mut Scope<'a>,
         ) -> Result<(Handle<'a>, Slot<'a>)> {
             Ok(match kind {
-                Kind::Irq => (Handle::Irq(data), Slot::Irq),
+                Kind::Irq => (Handle::Device(data), Slot::Irq),
+                Kind::Thread => (Handle::Device(data), Slot::Thread),
                 Kind::File => return Err(EINVAL),
                 $(Kind::$kind => {
                     let declare: fn(&mut Scope<'a>) -> Result<($handle, $slot)> = $declare;
@@ -97,6 +102,7 @@ macro_rules! kinds {
             ) -> Result {
                 match self {
                     Slot::Irq => handler(data, scope, body),
+                    Slot::Thread => thread(data, scope, body),
                     $(Slot::$kind(slot) => {
                         let ($from, $scope, $body) = (slot, scope, body);
                         $define
@@ -143,6 +149,30 @@ kinds! {
     }
 }
 
+/// Registers an interrupt whose thread counts on a canary, and then does `and`.
+fn thread<'a>(
+    data: &'a Data<'_>,
+    scope: &mut Scope<'a>,
+    and: impl Fn() + Send + Sync + 'a,
+) -> Result {
+    let canary = canary()?;
+    scope.threaded_irq(
+        data.vectors.index(0)?,
+        Flags::SHARED,
+        c"round",
+        move || match data.acknowledge() {
+            0 => ThreadedIrqReturn::None,
+            _ => ThreadedIrqReturn::WakeThread,
+        },
+        move || {
+            canary.add(1, Relaxed);
+            and();
+            IrqReturn::Handled
+        },
+    )?;
+    Ok(())
+}
+
 /// What a driver is put together from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Round {
@@ -167,7 +197,7 @@ impl fmt::Display for Round {
 impl Round {
     /// Every pair, and every cycle of three different kinds (which begins with the smallest).
     pub fn all() -> Vec<Round> {
-        let mut members = Vec::from([Kind::Irq]);
+        let mut members = Vec::from([Kind::Irq, Kind::Thread]);
         members.extend(Kind::DEFERRED);
         let mut rounds = Vec::new();
         for who in [&members[..], &[Kind::File]].concat() {
@@ -176,6 +206,8 @@ impl Round {
         for (at, &a) in members.iter().enumerate() {
             for &b in &members[at + 1..] {
                 let rest = members[at + 1..].iter().filter(|c| **c != b);
+                // The device has one line, so a cycle has one of the two that it raises.
+                let rest = rest.filter(|c| ![b, **c].contains(&Kind::Thread) || a != Kind::Irq);
                 rounds.extend(rest.map(|&c| Round::Cycle([a, b, c])));
             }
         }
@@ -191,7 +223,7 @@ impl Round {
         assert!(slot.is_bound());
         let others = *machine;
         let program = machine.spawn("program", move || match self {
-            Round::Pair(Kind::Irq, _) => (0..3).for_each(|_| edu.raise(1)),
+            Round::Pair(Kind::Irq | Kind::Thread, _) => (0..3).for_each(|_| edu.raise(1)),
             Round::Pair(Kind::File, _) => {
                 let Ok(file) = others.open("round") else {
                     return;
@@ -228,6 +260,10 @@ impl Shape for Rounds {
     }
 }
 
+fn is_raised(kind: Kind) -> bool {
+    matches!(kind, Kind::Irq | Kind::Thread)
+}
+
 fn attach_pair<'a>(who: Kind, what: Kind, data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
     let (target, slot) = declare(what, data, scope)?;
     let counted = canary()?;
@@ -242,12 +278,12 @@ fn attach_pair<'a>(who: Kind, what: Kind, data: &'a Data<'_>, scope: &mut Scope<
     slot.define(data, scope, move || {
         counted.add(1, Relaxed);
         target.schedule();
-        // The interrupt is the device's business.
-        if who != Kind::Irq {
+        // An interrupt is the device's business.
+        if !is_raised(who) {
             source.schedule();
         }
     })?;
-    if who != Kind::Irq {
+    if !is_raised(who) {
         source.schedule();
     }
     Ok(())
