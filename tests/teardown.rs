@@ -76,6 +76,7 @@ survives! {
     a_signal_ends_a_read_of_a_cdev: a_signal_ends_a_read_of_a_cdev;
     mappings_are_of_what_the_driver_says: mappings_are_of_what_the_driver_says;
     a_line_that_its_handler_disables_is_freed: a_handler_disables_its_line_and_work_enables_it;
+    a_tasklet_outlasts_the_interrupt_that_schedules_it: a_tasklet_is_freed_before_the_interrupt_that_schedules_it;
     an_interrupt_thread_is_waited_for: an_interrupt_thread_sleeps_and_raises_the_next_interrupt;
     work_that_waits_for_an_interrupt_thread_does_not_hang_unbind: work_waits_for_an_interrupt_thread;
     an_interrupt_thread_that_waits_on_a_queue_does_not_hang_unbind: an_interrupt_thread_waits_for_what_nobody_brings;

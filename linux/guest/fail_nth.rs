@@ -5,7 +5,9 @@
 
 use crate::loads;
 use crate::storm::check_factorial;
-use crate::sys::{self, read, say, wait_for, write, Device, Module, Result, EBUSY, ENOMEM};
+use crate::sys::{
+    self, read, say, wait_for, write, Device, Module, Result, EBUSY, ENODEV, ENOMEM, ENOSPC,
+};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -90,13 +92,14 @@ fn fail_each(driver: &str) -> Result<String> {
     if points == 0 {
         return Err("no allocation has failed: fault injection does not work here".into());
     }
-    let clean: u32 = CLEAN
+    let wanted = clean(driver);
+    let clean: u32 = wanted
         .iter()
         .filter_map(|(errno, _)| refused.get(errno))
         .sum();
     let others: Vec<_> = refused
         .keys()
-        .filter(|errno| CLEAN.iter().all(|(clean, _)| clean != *errno))
+        .filter(|errno| wanted.iter().all(|(clean, _)| clean != *errno))
         .collect();
     if !others.is_empty() || clean == 0 {
         return Err(format!(
@@ -104,7 +107,7 @@ fn fail_each(driver: &str) -> Result<String> {
              tolerated, and as other errors came back {others:?}"
         ));
     }
-    let words: Vec<_> = CLEAN
+    let words: Vec<_> = wanted
         .iter()
         .filter_map(|(errno, name)| Some(format!("{} {name}", refused.get(errno)?)))
         .collect();
@@ -116,7 +119,23 @@ fn fail_each(driver: &str) -> Result<String> {
 
 /// What a failed allocation may come back as. For Linux's `request_region()` an entry that cannot be
 /// allocated is one that is taken.
-const CLEAN: [(i32, &str); 2] = [(ENOMEM, "ENOMEM"), (EBUSY, "EBUSY")];
+const CLEAN: &[(i32, &str)] = &[(ENOMEM, "ENOMEM"), (EBUSY, "EBUSY")];
+
+/// For a driver that takes message-signalled interrupts or none. For `__pci_enable_msix_range()` a
+/// domain that cannot be allocated is none (`ENODEV`), and vectors that cannot are too few (`ENOSPC`).
+const CLEAN_WITH_VECTORS: &[(i32, &str)] = &[
+    (ENOMEM, "ENOMEM"),
+    (EBUSY, "EBUSY"),
+    (ENODEV, "ENODEV"),
+    (ENOSPC, "ENOSPC"),
+];
+
+fn clean(driver: &str) -> &'static [(i32, &'static str)] {
+    match driver {
+        "multivector" => CLEAN_WITH_VECTORS,
+        _ => CLEAN,
+    }
+}
 
 /// Everything that binding with a failure takes. Files are open and memory is there before the
 /// failure is armed: only binding may meet it.

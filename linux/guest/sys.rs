@@ -16,6 +16,7 @@ pub const EAGAIN: i32 = 11;
 pub const ENOMEM: i32 = 12;
 pub const EBUSY: i32 = 16;
 pub const ENODEV: i32 = 19;
+pub const ENOSPC: i32 = 28;
 pub const EINVAL: i32 = 22;
 
 const SYS_DELETE_MODULE: c_long = 176;

@@ -16,6 +16,37 @@ use kernel::{
 };
 use std::sync::{Arc, Mutex};
 
+// ---- A line whose handler comes last, so that the tasklet that it schedules is freed before it ----
+
+driver!(backwards, super::Backwards);
+pub struct Backwards;
+
+impl Shape for Backwards {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        let (_, slot) = scope.declare_irq(data.vectors.index(0)?, Flags::SHARED, c"shape")?;
+        let (first, second) = (canary()?, canary()?);
+        let bottom = scope.tasklet(move || {
+            first.add(1, Relaxed);
+            data.raise();
+        })?;
+        slot.define(scope, move || {
+            if data.acknowledge() == 0 {
+                return IrqReturn::None;
+            }
+            second.add(1, Relaxed);
+            bottom.schedule();
+            IrqReturn::Handled
+        })
+    }
+}
+
+pub fn a_tasklet_is_freed_before_the_interrupt_that_schedules_it(machine: &Machine) {
+    let edu = Edu::new();
+    unbind_while(machine, &backwards::MODULE, edu.clone(), move || {
+        edu.raise(1)
+    });
+}
+
 // ---- A device with two messages: each bit that is written to `RAISE` sends one ----
 
 #[derive(Default)]

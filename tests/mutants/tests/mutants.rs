@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 type Scenario = fn(&Machine);
 
 /// How many schedules a scenario may take to find a mutant.
-const SCHEDULES: usize = 5_000;
+const SCHEDULES: usize = 20_000;
 
 /// One mutant at a time: which one is active is a static of the crate.
 static TURN: Mutex<()> = Mutex::new(());
@@ -82,7 +82,7 @@ mutants! {
         in two_tasklets_keep_each_other_going, two_hrtimers_keep_each_other_going;
     mutant_tasklets_are_drained_once: SkipRedrain
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
-        in an_interrupt_and_its_tasklet_keep_each_other_going,
+        in a_tasklet_is_freed_before_the_interrupt_that_schedules_it,
             an_interrupt_and_its_hrtimer_keep_each_other_going;
     mutant_work_is_drained_before_queues_close: DrainBeforeClose
         is Deadlock
