@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What tasklets and work items have in common: a C structure that calls back later, and a body.
+//! What work items, timers and tasklets have in common: a C structure that calls back later, and a body.
 //!
 //! Given in one step, body and C structure stand in one allocation ([`Owned`]), and the callback finds
 //! the body at a constant offset. Declared first, the body becomes a member of its own when it is
