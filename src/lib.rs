@@ -47,6 +47,7 @@
 
 pub mod auxiliary;
 pub mod cdev;
+pub mod entrance;
 pub mod faux;
 pub mod file;
 pub mod hrtimer;
