@@ -33,39 +33,10 @@ use kernel::{
 };
 use std::marker::PhantomData;
 
-/// Declares a driver module for a shape: what `devscope::module_pci_driver!` does, but with a module
-/// type that can be named from here, for files that do not stand beside it.
-macro_rules! driver {
-    ($module:ident, $shape:ty) => {
-        pub mod $module {
-            use kernel::{driver::Registration, prelude::*, InPlaceModule};
-
-            type Adapter = devscope::pci::Adapter<super::Shaped<$shape>>;
-
-            #[pin_data]
-            pub struct Owner {
-                #[pin]
-                driver: Registration<Adapter>,
-            }
-
-            impl InPlaceModule for Owner {
-                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-                    try_pin_init!(Owner {
-                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
-                    })
-                }
-            }
-
-            module! {
-                type: Owner,
-                name: "shape",
-                authors: ["The devscope authors"],
-                description: "A driver for tests",
-                license: "GPL",
-            }
-        }
-    };
-}
+#[macro_use]
+#[path = "../stage.rs"]
+mod stage;
+use stage::{canary, regs, unbind_while};
 
 mod family;
 mod i2c;
@@ -112,13 +83,6 @@ pub use timers::{
     two_hrtimers_keep_each_other_going, two_timers_keep_each_other_going,
 };
 
-mod regs {
-    pub const INTERRUPT_STATUS: usize = 0x24;
-    pub const RAISE: usize = 0x60;
-    pub const ACKNOWLEDGE: usize = 0x64;
-    pub const SIZE: usize = 0x100;
-}
-
 /// Everything passive, the same for all.
 #[pin_data]
 pub struct Data<'bound> {
@@ -163,16 +127,10 @@ pub trait Shape: Sized + Send + Sync + 'static {
 /// The driver of a shape.
 pub struct Shaped<S>(PhantomData<S>);
 
-kernel::pci_device_table!(
-    PCI_TABLE,
-    (),
-    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
-);
-
 impl<S: Shape> Driver for Shaped<S> {
     type IdInfo = ();
     type Data<'bound> = Data<'bound>;
-    const ID_TABLE: pci::IdTable<()> = &PCI_TABLE;
+    const ID_TABLE: pci::IdTable<()> = stage::EDU;
 
     fn probe<'bound>(
         dev: &'bound pci::Device<Core<'_>>,
@@ -202,11 +160,6 @@ impl<S: Shape> Driver for Shaped<S> {
     fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Data<'_>>) {
         S::unbind(data.get_ref());
     }
-}
-
-/// A counter in memory that whoever holds it owns.
-fn canary() -> Result<KBox<Atomic<i64>>> {
-    Ok(KBox::new(Atomic::new(0), GFP_KERNEL)?)
 }
 
 /// Registers a handler that acknowledges, counts on a canary, and then does `and`.
@@ -261,24 +214,6 @@ impl Shape for Looping {
 pub fn an_interrupt_and_its_tasklet_keep_each_other_going(machine: &Machine) {
     let edu = Edu::new();
     unbind_while(machine, &looping::MODULE, edu.clone(), move || edu.raise(1));
-}
-
-/// Loads the module, plugs the device in, lets `hardware` happen while the device is unbound, and
-/// takes everything away.
-fn unbind_while(
-    machine: &Machine,
-    module: &'static kernel::hosted::ModuleInfo,
-    edu: std::sync::Arc<Edu>,
-    hardware: impl FnOnce() + 'static,
-) {
-    let module = machine.load(module).expect("the module loads");
-    let slot = machine.plug_pci(edu);
-    assert!(slot.is_bound());
-    let hardware = machine.spawn("hardware", hardware);
-    slot.unbind().expect("the device unbinds");
-    hardware.join();
-    module.unload().expect("the module unloads");
-    slot.unplug();
 }
 
 // ---- The same with a work item ----
