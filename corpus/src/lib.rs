@@ -14,6 +14,10 @@
 
 #![allow(missing_docs)]
 
+#[macro_use]
+#[path = "../../tests/stage.rs"]
+mod base;
 pub mod defects;
 pub mod harness;
 pub mod shapes;
+pub mod stage;

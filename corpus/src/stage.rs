@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the shapes have in common: a PCI device with an interrupt, a driver whose own data is what differs,
+//! another subsystem that calls whenever it likes, and marks for what was reached.
+
+use devscope::{pci::Driver, Scope};
+use kernel::{
+    device::{Bound, Core},
+    io::Io,
+    irq::{Flags, IrqReturn},
+    pci,
+    prelude::*,
+};
+use std::{marker::PhantomData, ops::Deref};
+
+pub use crate::base::{canary, regs, unbind_while};
+
+/// A driver, but for what probing has in common.
+pub trait Shape: Sized + Send + Sync + 'static {
+    /// The driver's own passive data: what is in its C structure beside registers and vectors.
+    type Own: Send + Sync + 'static;
+
+    /// How many vectors to ask for.
+    const VECTORS: u32 = 1;
+
+    fn own() -> impl PinInit<Self::Own, Error>;
+
+    fn attach<'a>(data: &'a Data<'_, Self::Own>, scope: &mut Scope<'a>) -> Result;
+
+    fn unbind(_data: &Data<'_, Self::Own>) {}
+}
+
+/// Everything passive. Reads as the driver's own data.
+#[pin_data]
+pub struct Data<'bound, T> {
+    pub bar: pci::Bar<'bound, { regs::SIZE }>,
+    pub vectors: pci::IrqVectorRegistration<'bound>,
+    #[pin]
+    own: T,
+}
+
+impl<T> Deref for Data<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.own
+    }
+}
+
+impl<T: Send + Sync> Data<'_, T> {
+    /// Has the device raise an interrupt.
+    pub fn raise(&self) {
+        self.bar.write32(1, regs::RAISE);
+    }
+
+    /// Reads and acknowledges what the device asks for; 0 if it did not ask.
+    pub fn acknowledge(&self) -> u32 {
+        let status = self.bar.read32(regs::INTERRUPT_STATUS);
+        if status != 0 {
+            self.bar.write32(status, regs::ACKNOWLEDGE);
+        }
+        status
+    }
+
+    /// Registers a handler of the `index`th vector that acknowledges and then does `and`.
+    pub fn handle<'a>(
+        &'a self,
+        scope: &mut Scope<'a>,
+        index: usize,
+        and: impl Fn() + Send + Sync + 'a,
+    ) -> Result {
+        let canary = canary()?;
+        let line = self.vectors.index(index)?;
+        scope.irq(line, Flags::SHARED, c"shape", move || {
+            if self.acknowledge() == 0 {
+                return IrqReturn::None;
+            }
+            touch(&canary);
+            and();
+            IrqReturn::Handled
+        })?;
+        Ok(())
+    }
+}
+
+/// The driver of a shape.
+pub struct Shaped<S>(PhantomData<S>);
+
+impl<S: Shape> Driver for Shaped<S> {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound, S::Own>;
+    const ID_TABLE: pci::IdTable<()> = crate::base::EDU;
+
+    fn probe<'bound>(
+        dev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            bar: {
+                dev.enable_device_mem()?;
+                dev.set_master();
+                dev.iomap_region_sized(0, c"shape")?
+            },
+            vectors: dev.alloc_irq_vectors(S::VECTORS, S::VECTORS, pci::IrqTypes::all())?,
+            own <- S::own(),
+        })
+    }
+
+    fn attach<'a>(
+        _dev: &'a pci::Device<Bound>,
+        data: Pin<&'a Self::Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        S::attach(data.get_ref(), scope)
+    }
+
+    fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Self::Data<'_>>) {
+        S::unbind(data.get_ref());
+    }
+}
+
+/// Uses what a closure owns, for the ledger to notice if it has gone.
+pub fn touch(canary: &kernel::sync::atomic::Atomic<i64>) {
+    canary.add(1, kernel::sync::atomic::Relaxed);
+}
+
+/// Another subsystem, or another driver: it keeps callbacks, and calls them for as long as it likes.
+///
+/// It stands in for those that Rust has no binding for. What it asks is what any safe binding has to ask
+/// of a callback that nobody is sure to take back in time: that it is `'static`. It is the worst of its
+/// kind, since it never lets go of one.
+pub mod outside {
+    use kernel::prelude::*;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    type Callback = Arc<dyn Fn(u32) -> Result + Send + Sync>;
+
+    static CALLBACKS: Mutex<std::vec::Vec<Callback>> = Mutex::new(std::vec::Vec::new());
+
+    /// Takes a callback. It may be called from now on.
+    pub fn register(callback: impl Fn(u32) -> Result + Send + Sync + 'static) {
+        let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+        callbacks.push(Arc::new(callback));
+    }
+
+    /// Calls all that there are. Returns what the last one answered, or `ENXIO` if there is none.
+    pub fn call(value: u32) -> Result {
+        let callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let callbacks = callbacks.clone();
+        callbacks.iter().fold(Err(ENXIO), |_, call| call(value))
+    }
+
+    /// Lets go of everything, at the end of a scenario.
+    pub fn forget() {
+        let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let callbacks = std::mem::take(&mut *callbacks);
+        drop(callbacks);
+    }
+}
