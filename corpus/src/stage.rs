@@ -137,23 +137,25 @@ pub mod outside {
 
     static CALLBACKS: Mutex<std::vec::Vec<Callback>> = Mutex::new(std::vec::Vec::new());
 
+    /// All callbacks. The lock is a real one, and must not be held while the model changes tasks.
+    fn with<R>(f: impl FnOnce(&mut std::vec::Vec<Callback>) -> R) -> R {
+        f(&mut CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Takes a callback. It may be called from now on.
     pub fn register(callback: impl Fn(u32) -> Result + Send + Sync + 'static) {
-        let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
-        callbacks.push(Arc::new(callback));
+        let callback: Callback = Arc::new(callback);
+        with(|callbacks| callbacks.push(callback));
     }
 
     /// Calls all that there are. Returns what the last one answered, or `ENXIO` if there is none.
     pub fn call(value: u32) -> Result {
-        let callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let callbacks = callbacks.clone();
+        let callbacks = with(|callbacks| callbacks.clone());
         callbacks.iter().fold(Err(ENXIO), |_, call| call(value))
     }
 
     /// Lets go of everything, at the end of a scenario.
     pub fn forget() {
-        let mut callbacks = CALLBACKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let callbacks = std::mem::take(&mut *callbacks);
-        drop(callbacks);
+        drop(with(std::mem::take));
     }
 }

@@ -1,3 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Drivers in the shape of those that had the bug, written with devscope.
+//! Drivers in the shape of those that had a bug, written with devscope, and explored while the device is
+//! unbound, or while `attach()` fails.
+//!
+//! Each module names the bugs that it stands for, and the marks that its exploration has to reach: one
+//! that never comes near the place of the bug is no evidence. A mark that begins with "refused" is a
+//! place where the framework says no. `corpus/bugs` says what follows for each bug.
+
+use crate::harness::{self, number_from_env, Program, Report};
+use kernel::hosted::Machine;
+
+/// How many schedules each has to survive.
+const SCHEDULES: usize = 3_000;
+
+/// A module of this directory.
+struct Shape {
+    name: &'static str,
+    bugs: &'static [&'static str],
+    /// What its exploration has to reach.
+    reaches: &'static [&'static str],
+    scenario: fn(&Machine),
+}
+
+impl Shape {
+    fn run(&self) -> Report {
+        let mut report = Report::new(self.name, self.bugs);
+        let schedules = number_from_env("DEVSCOPE_SCHEDULES").unwrap_or(SCHEDULES);
+        let failure = harness::explore(&mut report, "shapes", schedules, self.scenario);
+        if let Some(failure) = failure {
+            eprintln!("{failure}");
+        } else if let Some(mark) = self.missed(&report) {
+            report.found = format!("no schedule came to \"{mark}\"");
+        } else {
+            report.ok = true;
+        }
+        report
+    }
+
+    /// A mark that no schedule has reached.
+    fn missed(&self, report: &Report) -> Option<&str> {
+        let missed = |mark: &&&str| !report.reached.contains_key(**mark);
+        self.reaches.iter().find(missed).copied()
+    }
+}
+
+macro_rules! shapes {
+    ($($module:ident)*) => {
+        $(pub mod $module;)*
+
+        /// What `tests/shapes.rs` runs.
+        pub fn programs() -> Vec<Program> {
+            [$(Shape {
+                name: stringify!($module),
+                bugs: $module::BUGS,
+                reaches: $module::REACHES,
+                scenario: $module::scenario,
+            }),*]
+            .into_iter()
+            .map(|shape| Program {
+                name: shape.name.into(),
+                run: Box::new(move || shape.run()),
+            })
+            .collect()
+        }
+    };
+}
+
+shapes! {
+    irq_tasklet
+    outside_work
+    attach_fails_with_timer
+}
