@@ -90,6 +90,9 @@ survives! {
     others_on_a_line_do_not_starve: a_shared_line_is_left_disabled;
     an_affinity_hint_goes_before_its_line: a_line_with_an_affinity_hint_is_freed;
     an_affinity_hint_goes_with_the_scope: a_line_is_unbound_with_its_affinity_hint;
+    outside_callers_are_waited_for_and_then_refused: outside_callers_race_with_unbind;
+    an_outside_caller_that_sleeps_does_not_hang_unbind: an_outside_caller_sleeps_through_unbind;
+    an_entrance_of_a_failing_attach_is_closed: attach_fails_while_an_outside_caller_is_inside;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 

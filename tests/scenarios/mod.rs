@@ -41,6 +41,7 @@ use stage::{canary, regs, unbind_while};
 mod family;
 mod i2c;
 mod irqs;
+mod outside;
 mod platform;
 mod polling;
 #[allow(dead_code, reason = "for tests/pairs.rs")]
@@ -67,6 +68,10 @@ pub use irqs::{
     an_interrupt_thread_unbinds_its_own_device, an_interrupt_thread_waits_for_an_earlier_one,
     an_interrupt_thread_waits_for_what_nobody_brings, handles_of_interrupts_say_what_they_did,
     two_handlers_disable_and_enable_each_others_line, work_waits_for_an_interrupt_thread,
+};
+pub use outside::{
+    an_outside_caller_sleeps_through_unbind, attach_fails_while_an_outside_caller_is_inside,
+    outside_callers_race_with_unbind,
 };
 pub use platform::a_platform_device_is_unbound_while_its_line_pulses;
 pub use polling::{

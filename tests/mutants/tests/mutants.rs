@@ -95,11 +95,12 @@ mutants! {
         in an_interrupt_and_its_tasklet_keep_each_other_going;
     mutant_operations_in_flight_are_not_waited_for: SkipAwaitUsers
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
-        in a_reader_sleeps_through_unbind, operations_race_with_unbind;
+        in a_reader_sleeps_through_unbind, operations_race_with_unbind,
+            outside_callers_race_with_unbind;
     mutant_sleepers_are_not_woken: ForgetToWakeSleepers
         is Deadlock
         in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings,
-            a_poller_sleeps_through_unbind;
+            a_poller_sleeps_through_unbind, an_outside_caller_sleeps_through_unbind;
     mutant_device_nodes_stay_registered: SkipWithdraw
         is FreedWhileActive | UseAfterFree
         in open_races_with_unbind, a_child_uses_its_parent_while_that_is_unbound;
