@@ -60,7 +60,7 @@
 //! inside would wait for itself for ever, as it would in C.
 //!
 //! The text of the module is not covered. Whoever keeps a callback of a driver has to keep the driver's
-//! module with it, as `fops.owner` does for files; see "Module lifetime" in `docs/soundness.md`.
+//! module with it, as `fops.owner` does for files.
 
 use crate::{
     body::Body,

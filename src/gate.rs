@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The gate between open files and the device side of their driver.
+//! The gate between callers that outlive the device, and the device side of their driver.
 //!
 //! C header: [`include/linux/percpu-refcount.h`](srctree/include/linux/percpu-refcount.h)
 //!
@@ -10,7 +10,7 @@
 //! close together wait for one grace period.
 //!
 //! A gate stands in something that is counted, because open files try to enter it after the device
-//! has gone. The gate of a [part](crate::part) opens and closes with it, again and again.
+//! has gone, and so do callers of an [entrance](crate::entrance). The gate of a [part](crate::part) opens and closes with it, again and again.
 
 use crate::helpers::{devscope_percpu_ref_put, devscope_percpu_ref_tryget_live};
 use core::mem::offset_of;

@@ -17,6 +17,9 @@ pub mod later {}
 #[doc = include_str!("reset.md")]
 pub mod reset {}
 
+#[doc = include_str!("outside.md")]
+pub mod outside {}
+
 #[doc = include_str!("nodes.md")]
 pub mod nodes {}
 
