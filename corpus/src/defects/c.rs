@@ -471,6 +471,7 @@ struct Core {
     data: *mut c_void,
     probe_fails: bool,
     line: IrqLine,
+    kept: *mut c_void,
 }
 
 /// The device's subsystem.
@@ -521,6 +522,16 @@ pub unsafe fn core_unregister(pdev: *mut platform_device) {
 pub unsafe fn probe_fails(pdev: *mut platform_device) -> bool {
     // SAFETY: As in `core_register`.
     unsafe { (*core_of(pdev)).probe_fails }
+}
+
+/// Something keeps this until all programs have ended.
+///
+/// # Safety
+///
+/// The device is one of a [`Bench`]. As for `kfree()`, then.
+pub unsafe fn kfree_at_the_end<T>(pdev: *mut platform_device, memory: *mut T) {
+    // SAFETY: As in `core_register`.
+    unsafe { (*core_of(pdev)).kept = memory.cast() };
 }
 
 /// The device has been given a command, and will answer it with an interrupt.
@@ -650,6 +661,13 @@ impl<'m> Bench<'m> {
         unsafe { bindings::msleep(ticks) };
     }
 
+    /// The subsystem has the driver undo something, which counts as unbinding.
+    pub fn undo(&self, what: c_int) {
+        DURING.store(UNBIND, Relaxed);
+        self.subsystem.call(what);
+        DURING.store(OTHERWISE, Relaxed);
+    }
+
     /// Unbinds the device.
     pub fn unbind(&self) {
         DURING.store(UNBIND, Relaxed);
@@ -665,6 +683,9 @@ impl<'m> Bench<'m> {
         loaded.unload().expect("the module unloads");
         self.slot.unplug();
         // SAFETY: Nobody is left to use it.
-        unsafe { kfree(self.subsystem.0) };
+        unsafe {
+            kfree((*self.subsystem.0).kept);
+            kfree(self.subsystem.0);
+        }
     }
 }

@@ -19,6 +19,7 @@ pub mod btsdio;
 pub mod cnic;
 pub mod cxgb4;
 pub mod dvb_dmxdev;
+pub mod f_hid;
 pub mod ff_memless;
 pub mod goldfish_battery;
 pub mod goldfish_tty;
@@ -146,6 +147,10 @@ pub const ALL: &[Entry] = table! {
     dvb_dmxdev ["dvb-dmxdev-release"] {
         defect: GONE,
         first_fix ("CVE-2022-41218"): GONE,
+    }
+    f_hid ["f-hid-cdev-reinit"] {
+        defect: &[UseAfterFree, FreedWhileActive, Misuse],
+        first_fix ("CVE-2022-50568"): &[Misuse],
     }
     ff_memless ["ff-memless-timer", "ff-core-stop"] {
         defect: GONE,
