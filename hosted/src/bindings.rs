@@ -1060,7 +1060,7 @@ pub use crate::hosted::functions::{
     __hrtimer_get_remaining, add_timer, hrtimer_active, hrtimer_cancel, hrtimer_forward,
     hrtimer_setup, hrtimer_start_range_ns, hrtimer_try_to_cancel, ktime_get, ktime_get_boottime,
     ktime_get_clocktai, ktime_get_real, mod_timer, mod_timer_pending, timer_delete,
-    timer_delete_sync, timer_init_key, timer_shutdown, timer_shutdown_sync,
+    timer_delete_sync, timer_init_key, timer_pending, timer_shutdown, timer_shutdown_sync,
 };
 pub use crate::hosted::functions::{
     __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, add_wait_queue,

@@ -12,7 +12,7 @@
 //! The HCI core is a program that sends frames while something is registered, and `struct hci_dev` a
 //! plain allocation.
 
-use super::c::{self, container_of, CURE, DEFECT};
+use super::c::{self, container_of, CURE, FIRST_FIX};
 use kernel::{
     bindings::{self, platform_device},
     hosted::{Machine, ModuleInfo},
@@ -31,6 +31,7 @@ struct Data {
 
 /// `hdev->send`
 unsafe extern "C" fn send_frame(data: *mut c_void, _frame: c_int) -> c_int {
+    c::runs();
     let data = data.cast::<Data>();
     // SAFETY: The HCI device is registered, so that all of this is there.
     unsafe { bindings::schedule_work(&raw mut (*data).work) };
@@ -38,6 +39,7 @@ unsafe extern "C" fn send_frame(data: *mut c_void, _frame: c_int) -> c_int {
 }
 
 unsafe extern "C" fn work(work: *mut bindings::work_struct) {
+    c::runs();
     // SAFETY: None that would hold after `remove()`: that is the defect.
     unsafe {
         let data = container_of!(work, Data, work);
@@ -68,7 +70,7 @@ impl<const VARIANT: u8> c::Driver for Btsdio<VARIANT> {
         // SAFETY: `probe()` has set the driver data. For the rest see the defect.
         unsafe {
             let data = bindings::platform_get_drvdata(pdev).cast::<Data>();
-            if VARIANT != DEFECT && VARIANT != CURE {
+            if VARIANT == FIRST_FIX {
                 bindings::cancel_work_sync(&raw mut (*data).work);
             }
             c::core_unregister(pdev);
@@ -84,7 +86,7 @@ c::modules!(Btsdio, "btsdio", first_fix);
 
 /// The device is unbound while frames are sent.
 pub fn scenario(machine: &Machine, module: &'static ModuleInfo) {
-    let mut bench = c::Bench::new(machine, module, 0);
+    let mut bench = c::Bench::new(machine, module);
     bench.call(2);
     bench.unbind();
     bench.end();

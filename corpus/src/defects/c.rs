@@ -6,11 +6,18 @@
 //! All of them are platform drivers, whatever bus the original is on: binding, unbinding and devres are
 //! the same on every bus.
 
-use core::marker::PhantomData;
+use crate::harness::reached;
+use core::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
 use kernel::{
     bindings::{self, platform_device},
     error::to_result,
-    hosted::{check_access, preempt, Machine, ModuleInfo, PlatformInfo, PlatformSlot, Program},
+    hosted::{
+        check_access, hardware, preempt, IrqLine, Loaded, Machine, ModuleInfo, PlatformInfo,
+        PlatformSlot, Program,
+    },
     prelude::*,
     static_lock_class,
     types::Opaque,
@@ -147,6 +154,22 @@ macro_rules! container_of {
     };
 }
 pub(crate) use container_of;
+
+/// What the machine does with the device of a [`Bench`] just now.
+static DURING: AtomicU8 = AtomicU8::new(OTHERWISE);
+const OTHERWISE: u8 = 0;
+const PROBE: u8 = 1;
+const UNBIND: u8 = 2;
+
+/// A callback of the driver runs. How often one did, and how often while the device was being bound or
+/// unbound, is in the report: a cure under which nothing ever runs then would be no control.
+pub fn runs() {
+    match DURING.load(Relaxed) {
+        PROBE => reached("callbacks during probe"),
+        UNBIND => reached("callbacks during unbind"),
+        _ => reached("callbacks otherwise"),
+    }
+}
 
 /// A load, which KASAN looks at, and before which another CPU may have done something.
 ///
@@ -325,6 +348,113 @@ pub unsafe fn mutex_init(lock: *mut bindings::mutex) {
     unsafe { bindings::__mutex_init(lock, name, key) };
 }
 
+/// `wait_event()`
+///
+/// # Safety
+///
+/// As for `wait_event()`.
+#[track_caller]
+pub unsafe fn wait_event(head: *mut bindings::wait_queue_head, condition: impl Fn() -> bool) {
+    let mut entry = bindings::wait_queue_entry::default();
+    // SAFETY: The caller's promise; the entry is taken off before it goes.
+    unsafe {
+        if condition() {
+            return;
+        }
+        bindings::init_wait(&raw mut entry);
+        loop {
+            let state = bindings::TASK_UNINTERRUPTIBLE as c_int;
+            bindings::prepare_to_wait(head, &raw mut entry, state);
+            if condition() {
+                break;
+            }
+            bindings::schedule();
+        }
+        bindings::finish_wait(head, &raw mut entry);
+    }
+}
+
+/// `wake_up()`
+///
+/// # Safety
+///
+/// As for `wake_up()`.
+#[track_caller]
+pub unsafe fn wake_up(head: *mut bindings::wait_queue_head) {
+    // SAFETY: The caller's promise.
+    unsafe { bindings::__wake_up(head, bindings::TASK_NORMAL, 1, core::ptr::null_mut()) };
+}
+
+/// `init_waitqueue_head()`
+///
+/// # Safety
+///
+/// As for `init_waitqueue_head()`.
+pub unsafe fn init_waitqueue_head(head: *mut bindings::wait_queue_head) {
+    let (name, key) = (c"queue".as_char_ptr(), static_lock_class!().as_ptr());
+    // SAFETY: The caller's promise.
+    unsafe { bindings::__init_waitqueue_head(head, name, key) };
+}
+
+/// What handles an interrupt.
+pub type Handler = unsafe extern "C" fn(c_int, *mut c_void) -> bindings::irqreturn_t;
+
+/// `platform_get_irq(pdev, 0)`
+///
+/// # Safety
+///
+/// As for `platform_get_irq()`.
+pub unsafe fn irq(pdev: *mut platform_device) -> u32 {
+    // SAFETY: The caller's promise. The devices here have one.
+    unsafe { bindings::platform_get_irq(pdev, 0) as u32 }
+}
+
+/// `request_irq()` of the device's interrupt. It succeeds.
+///
+/// # Safety
+///
+/// As for `request_irq()`.
+#[track_caller]
+pub unsafe fn request_irq(pdev: *mut platform_device, handler: Handler, cookie: *mut c_void) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        bindings::request_irq(irq(pdev), Some(handler), 0, c"irq".as_char_ptr(), cookie);
+    }
+}
+
+/// `devm_request_irq()` of the device's interrupt. It succeeds.
+///
+/// # Safety
+///
+/// As for `devm_request_irq()`.
+#[track_caller]
+pub unsafe fn devm_request_irq(pdev: *mut platform_device, handler: Handler, cookie: *mut c_void) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let (dev, name) = (&raw mut (*pdev).dev, c"irq".as_char_ptr());
+        bindings::devm_request_irq(dev, irq(pdev), Some(handler), 0, name, cookie);
+    }
+}
+
+/// `misc_register()` of a node with the operations of the driver, and its name. It succeeds.
+///
+/// # Safety
+///
+/// As for `misc_register()`.
+#[track_caller]
+pub unsafe fn misc_register<D: Driver>(
+    pdev: *mut platform_device,
+    misc: *mut bindings::miscdevice,
+) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        (*misc).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+        (*misc).name = D::NAME.as_char_ptr();
+        (*misc).fops = fops(pdev);
+        bindings::misc_register(misc);
+    }
+}
+
 // ---- A subsystem ----
 
 /// What a subsystem calls a driver with.
@@ -339,6 +469,9 @@ struct Core {
     lock: bindings::mutex,
     op: Option<Op>,
     data: *mut c_void,
+    probe_fails: bool,
+    line: IrqLine,
+    kept: *mut c_void,
 }
 
 /// The device's subsystem.
@@ -381,6 +514,37 @@ pub unsafe fn core_unregister(pdev: *mut platform_device) {
     }
 }
 
+/// Whether a late step of this `probe()` fails: see [`Bench::let_probe_fail`].
+///
+/// # Safety
+///
+/// The device is one of a [`Bench`].
+pub unsafe fn probe_fails(pdev: *mut platform_device) -> bool {
+    // SAFETY: As in `core_register`.
+    unsafe { (*core_of(pdev)).probe_fails }
+}
+
+/// Something keeps this until all programs have ended.
+///
+/// # Safety
+///
+/// The device is one of a [`Bench`]. As for `kfree()`, then.
+pub unsafe fn kfree_at_the_end<T>(pdev: *mut platform_device, memory: *mut T) {
+    // SAFETY: As in `core_register`.
+    unsafe { (*core_of(pdev)).kept = memory.cast() };
+}
+
+/// The device has been given a command, and will answer it with an interrupt.
+///
+/// # Safety
+///
+/// The device is one of a [`Bench`].
+pub unsafe fn answer(pdev: *mut platform_device) {
+    // SAFETY: As in `core_register`.
+    let line = unsafe { (*core_of(pdev)).line };
+    hardware("answer", move || line.pulse());
+}
+
 /// Who calls into drivers through the subsystem.
 #[derive(Clone, Copy)]
 pub struct Subsystem(*mut Core);
@@ -406,34 +570,67 @@ impl Subsystem {
 
 /// A machine with one device, and a driver for it.
 pub struct Bench<'m> {
-    machine: &'m Machine,
-    loaded: kernel::hosted::Loaded,
+    pub machine: &'m Machine,
+    module: &'static ModuleInfo,
+    loaded: Option<Loaded>,
     programs: std::vec::Vec<Program>,
     pub slot: PlatformSlot,
     pub subsystem: Subsystem,
 }
 
 impl<'m> Bench<'m> {
-    /// A device with so many interrupt lines (edges), and the driver in this module, which is bound to it
-    /// if its `probe()` succeeds.
-    pub fn new(machine: &'m Machine, module: &'static ModuleInfo, irqs: usize) -> Self {
+    /// A device, and the driver in this module, bound to it.
+    pub fn new(machine: &'m Machine, module: &'static ModuleInfo) -> Self {
+        let mut bench = Self::without_driver(machine, module);
+        bench.load();
+        bench
+    }
+
+    /// A device with an interrupt line (edges), and no driver yet.
+    pub fn without_driver(machine: &'m Machine, module: &'static ModuleInfo) -> Self {
+        // The run before this one may have ended in the middle.
+        DURING.store(OTHERWISE, Relaxed);
         let core = zalloc::<Core>();
         // SAFETY: It was just allocated.
         unsafe { mutex_init(&raw mut (*core).lock) };
         let slot = machine.add_platform(PlatformInfo {
             name: module.name(),
-            irqs,
+            irqs: 1,
             ..Default::default()
         });
         // SAFETY: The device is there, and no driver is bound to it yet.
-        unsafe { (*slot.as_raw()).dev.platform_data = core.cast() };
+        unsafe {
+            (*core).line = slot.irq(0);
+            (*slot.as_raw()).dev.platform_data = core.cast();
+        }
         Self {
             machine,
-            loaded: machine.load(module).expect("the module loads"),
+            module,
+            loaded: None,
             programs: std::vec::Vec::new(),
             slot,
             subsystem: Subsystem(core),
         }
+    }
+
+    /// Loads the driver's module, so that it is bound to the device if its `probe()` succeeds.
+    pub fn load(&mut self) {
+        DURING.store(PROBE, Relaxed);
+        self.loaded = Some(self.machine.load(self.module).expect("the module loads"));
+        DURING.store(OTHERWISE, Relaxed);
+    }
+
+    /// Binds the device, after a `probe()` that failed.
+    pub fn bind(&self) {
+        DURING.store(PROBE, Relaxed);
+        self.slot.bind().expect("the device is bound");
+        DURING.store(OTHERWISE, Relaxed);
+    }
+
+    /// From now on a late step of `probe()` fails, or does not.
+    pub fn let_probe_fail(&self, fails: bool) {
+        // SAFETY: The subsystem is there until `end`.
+        unsafe { (*self.subsystem.0).probe_fails = fails };
     }
 
     /// The device interrupts so many times, meanwhile.
@@ -457,18 +654,38 @@ impl<'m> Bench<'m> {
         self.programs.push(self.machine.spawn(name, program));
     }
 
+    /// Time passes: none, or until something that has this period, in ticks, is about to happen.
+    pub fn pass_time(&self, period: u32) {
+        let ticks = period * self.machine.choose(3) as u32;
+        // SAFETY: A program may sleep.
+        unsafe { bindings::msleep(ticks) };
+    }
+
+    /// The subsystem has the driver undo something, which counts as unbinding.
+    pub fn undo(&self, what: c_int) {
+        DURING.store(UNBIND, Relaxed);
+        self.subsystem.call(what);
+        DURING.store(OTHERWISE, Relaxed);
+    }
+
     /// Unbinds the device.
     pub fn unbind(&self) {
+        DURING.store(UNBIND, Relaxed);
         self.slot.unbind().expect("the device unbinds");
+        DURING.store(OTHERWISE, Relaxed);
     }
 
     /// Waits for the programs, lets what is left over run, unloads, and looks at what is still there.
     pub fn end(self) {
         self.programs.into_iter().for_each(Program::join);
         self.machine.settle();
-        self.loaded.unload().expect("the module unloads");
+        let loaded = self.loaded.expect("a driver has been loaded");
+        loaded.unload().expect("the module unloads");
         self.slot.unplug();
         // SAFETY: Nobody is left to use it.
-        unsafe { kfree(self.subsystem.0) };
+        unsafe {
+            kfree((*self.subsystem.0).kept);
+            kfree(self.subsystem.0);
+        }
     }
 }

@@ -139,7 +139,12 @@ fn put_kobject(address: usize, place: Place) {
     preempt();
     let last = world(|w| {
         w.check(address, size_of::<cdev>(), "a character device", place);
-        let cdev = w.cdevs.cdevs.get_mut(address)?;
+        let Some(cdev) = w.cdevs.cdevs.get_mut(address) else {
+            // A `refcount_t` warns of that: "underflow; use-after-free".
+            let facts = [format!("put         {}", at(place))];
+            let message = "a character device is put that nobody has";
+            w.fail(Kind::Misuse, message.into(), &facts);
+        };
         cdev.references -= 1;
         if cdev.references > 0 {
             return None;

@@ -636,6 +636,34 @@ fn an_allocation_fails_when_asked() {
     });
 }
 
+// ---- Timers ----
+
+#[test]
+fn a_timer_that_runs_is_not_pending() {
+    unsafe extern "C" fn ask(timer: *mut timer_list) {
+        // SAFETY: the timer's memory is there: it is waited for before that is freed.
+        unsafe {
+            assert_eq!(timer_pending(timer), 0, "it has been taken off its queue");
+            mod_timer(timer, jiffies.wrapping_add(1000));
+            assert_eq!(timer_pending(timer), 1, "it was started again");
+        }
+    }
+    explore(100, |m| {
+        // SAFETY: the timer is in memory of its own, and shut down before that is freed.
+        unsafe {
+            let timer = kzalloc(size_of::<timer_list>(), GFP_KERNEL).cast::<timer_list>();
+            timer_init_key(timer, Some(ask), 0, null_mut(), null_mut());
+            assert_eq!(timer_pending(timer), 0);
+            mod_timer(timer, jiffies.wrapping_add(1));
+            m.settle();
+            assert_eq!(timer_pending(timer), 1);
+            timer_shutdown_sync(timer);
+            assert_eq!(timer_pending(timer), 0);
+            kfree(timer.cast());
+        }
+    });
+}
+
 // ---- Locks and waiting ----
 
 #[test]

@@ -473,6 +473,18 @@ pub unsafe fn add_timer(timer: *mut timer_list) {
     modify(timer, expires, false);
 }
 
+/// An inline function in C. A timer that runs has been taken off its queue, and is not pending.
+#[track_caller]
+pub unsafe fn timer_pending(timer: *const timer_list) -> ffi::c_int {
+    let place = Location::caller();
+    preempt();
+    world(|w| {
+        w.check_timer_list(timer.cast_mut(), place);
+        let known = w.timers.known.get(timer as usize);
+        known.is_some_and(|timer| timer.pending.is_some()).into()
+    })
+}
+
 #[track_caller]
 fn delete(timer: *mut timer_list, shutdown: bool, what: &'static str) -> bool {
     let place = Location::caller();

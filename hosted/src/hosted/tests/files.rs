@@ -279,6 +279,27 @@ fn freeing_a_cdev_that_an_inode_knows_is_reported() {
 }
 
 #[test]
+fn a_cdev_that_is_put_too_often_is_reported() {
+    let failure = failure(|m| {
+        let numbered = Numbered::new();
+        // SAFETY: allocated with the size of its type. Initialising it while a file has it is the mistake.
+        unsafe {
+            let cdev = kzalloc(size_of::<cdev>(), GFP_KERNEL).cast::<cdev>();
+            cdev_init(cdev, &raw const NUMBERED);
+            assert_eq!(cdev_add(cdev, numbered.devt, 1), 0);
+            let file = m.open("numbered").expect("the node opens");
+            cdev_del(cdev);
+            cdev_init(cdev, &raw const NUMBERED);
+            assert_eq!(cdev_add(cdev, numbered.devt, 1), 0);
+            file.close().expect("the file closes");
+            cdev_del(cdev);
+        }
+    });
+    assert_eq!(failure.kind, Kind::Misuse);
+    assert!(failure.message.contains("that nobody has"), "{failure}");
+}
+
+#[test]
 fn a_region_that_goes_before_its_device_is_reported() {
     let failure = failure(|_| {
         let numbered = Numbered::new();
