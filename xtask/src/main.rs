@@ -1,8 +1,9 @@
 //! `cargo xtask`: what the project does besides compiling.
 //!
 //! `vm` runs a driver on real Linux in a virtual machine, from nothing but a Debian-like system with
-//! Rust; `asan` runs the hosted tests under a sanitizer; `explore` explores pairs and cycles; `bless` rewrites the UI tests' snapshots;
-//! `ci` is everything that has to pass. Each module is one station of that road, in this order:
+//! Rust; `asan` runs the hosted tests under a sanitizer; `explore` explores pairs and cycles;
+//! `corpus` runs the programs that stand for real bugs and writes them up; `bless` rewrites the UI tests'
+//! snapshots; `ci` is everything that has to pass. Each module is one station of that road, in this order:
 //! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`]; then [`judge`]
 //! says what came of it, for the suites of [`mod@test`].
 
@@ -10,6 +11,7 @@ mod boot;
 mod cache;
 mod checks;
 mod command;
+mod corpus;
 mod cpio;
 mod debian;
 mod explore;
@@ -54,6 +56,8 @@ enum Chore {
     Asan(checks::Asan),
     /// Explore every pair of who schedules and what is scheduled, and every cycle of three
     Explore(explore::Explore),
+    /// Run the programs that show what becomes of real bugs, and write docs/corpus.md
+    Corpus(corpus::Arguments),
     /// Rewrite the expected messages of the UI tests
     Bless,
     /// Run everything that has to pass: format, lints, tests, the example, real Linux
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Vm { verb } => vm::run(verb),
         Chore::Asan(asan) => checks::asan(&asan),
         Chore::Explore(explore) => explore::run(&explore),
+        Chore::Corpus(corpus) => corpus::run(&corpus),
         Chore::Bless => checks::bless(),
         Chore::Ci(ci) => checks::ci(&ci),
     };
