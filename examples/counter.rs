@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! What a device does whose bus alone is of interest: a counter and a node. Shared by the examples
-//! `on_auxiliary`, `on_faux`, `on_i2c` and `on_usb`.
+//! `on_auxiliary`, `on_faux` and `on_i2c`.
 //!
 //! A program that writes asks a work item to count; one that reads waits for a count that it has not
 //! seen yet. So there is always somebody in the middle of something when the device is taken away.

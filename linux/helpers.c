@@ -22,6 +22,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/usb.h>
 
 bool devscope_tasklet_schedule(struct tasklet_struct *t);
 bool devscope_percpu_ref_tryget_live(struct percpu_ref *ref);
@@ -43,6 +44,8 @@ unsigned long devscope_virt_to_pfn(unsigned long address);
 bool devscope_pci_bar_is_memory(struct pci_dev *pdev, int bar);
 int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m);
 int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m);
+int devscope_urb_set_up(struct urb *urb, struct usb_interface *intf, int transfer, bool is_in,
+			int number);
 
 /* tasklet_schedule(), which does not say whether it was this call that queued the tasklet. */
 bool devscope_tasklet_schedule(struct tasklet_struct *t)
@@ -176,4 +179,40 @@ int devscope_irq_set_affinity_and_hint(unsigned int irq, const struct cpumask *m
 int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m)
 {
 	return irq_update_affinity_hint(irq, m);
+}
+
+/*
+ * The first endpoint of this type and direction in the interface's current setting, or the one with
+ * this number. Only what is inline in C: a module without URBs has to do without usbcore.
+ */
+int devscope_urb_set_up(struct urb *urb, struct usb_interface *intf, int transfer, bool is_in,
+			int number)
+{
+	struct usb_device *udev = interface_to_usbdev(intf);
+	const struct usb_host_interface *setting = intf->cur_altsetting;
+	const struct usb_endpoint_descriptor *ep;
+	int i;
+
+	urb->dev = udev;
+	if (transfer == USB_ENDPOINT_XFER_CONTROL) {
+		urb->pipe = is_in ? usb_rcvctrlpipe(udev, 0) : usb_sndctrlpipe(udev, 0);
+		return 0;
+	}
+	for (i = 0; i < setting->desc.bNumEndpoints; i++) {
+		ep = &setting->endpoint[i].desc;
+		if (usb_endpoint_type(ep) != transfer || usb_endpoint_dir_in(ep) != is_in)
+			continue;
+		if (number >= 0 && usb_endpoint_num(ep) != number)
+			continue;
+		if (transfer == USB_ENDPOINT_XFER_BULK)
+			urb->pipe = is_in ? usb_rcvbulkpipe(udev, usb_endpoint_num(ep))
+					  : usb_sndbulkpipe(udev, usb_endpoint_num(ep));
+		else
+			usb_fill_int_urb(urb, udev,
+					 is_in ? usb_rcvintpipe(udev, usb_endpoint_num(ep))
+					       : usb_sndintpipe(udev, usb_endpoint_num(ep)),
+					 NULL, 0, NULL, NULL, ep->bInterval);
+		return 0;
+	}
+	return -ENXIO;
 }

@@ -237,7 +237,18 @@ unsafe impl<C: Core> Member for Declared<C> {
 }
 
 /// The body of something declared. Its callback is that of the `Declared` member.
-struct Given<F>(Body<F>);
+pub(crate) struct Given<F>(Body<F>);
+
+impl<F> Given<F> {
+    pub(crate) fn new(body: F) -> Self {
+        Self(Body::new(body))
+    }
+
+    /// Where the `Body<F>` is.
+    pub(crate) fn body(&self) -> *const () {
+        (&raw const self.0).cast()
+    }
+}
 
 // SAFETY: Nothing but the `Declared` member calls the body. That is a member of the same scope, and
 // calls back no more after `Redrain`.
@@ -259,7 +270,7 @@ impl<'a, C: Core + 'a> Slot<'a, C> {
     where
         F: Fn() -> C::Answer + Send + Sync + 'a,
     {
-        let given = scope.join(Ok::<_, Error>(Given(Body::new(body))))?;
+        let given = scope.join(Ok::<_, Error>(Given::new(body)))?;
         let declared = self.0.as_ptr();
         // SAFETY:
         // - The declared member lives until the scope is freed, and the scope still lives: it has
@@ -269,7 +280,7 @@ impl<'a, C: Core + 'a> Slot<'a, C> {
         // - `run::<F>` may be called until `Redrain`: `body` is an `F`, and is dropped after that.
         // - `attach()` is over before `Kill`.
         unsafe {
-            (*declared).body.set((&raw const given.0).cast());
+            (*declared).body.set(given.body());
             let core = NonNull::new_unchecked(&raw mut (*declared).core);
             C::define(core, Declared::<C>::run::<F>);
         }

@@ -90,6 +90,17 @@ extern "C" {
         irq: c_uint,
         m: *const bindings::cpumask,
     ) -> c_int;
+
+    /// Makes an URB one for an endpoint of `intf`: its first of type `transfer` in this direction, or that
+    /// with this number if it is not negative; for control transfers, endpoint 0. `-ENXIO` if there is none.
+    /// Process context. `urb` is not in use, and `intf` is bound.
+    pub(crate) fn devscope_urb_set_up(
+        urb: *mut bindings::urb,
+        intf: *mut bindings::usb_interface,
+        transfer: c_int,
+        is_in: bool,
+        number: c_int,
+    ) -> c_int;
 }
 
 /// `TASK_COMM_LEN`

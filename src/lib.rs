@@ -62,6 +62,7 @@ pub mod poll;
 mod scope;
 pub mod tasklet;
 pub mod timer;
+pub mod urb;
 pub mod usb;
 pub mod wait;
 pub mod work;

@@ -90,6 +90,16 @@ pub enum Mutant {
     LeaveSharedLineDisabled,
     /// Members go live although `attach()` has failed.
     GoLiveAnyway,
+    /// URBs are not waited for.
+    SkipDrainUrbs,
+    /// URBs are taken back, and not waited for.
+    UrbsAreUnlinkedOnly,
+    /// URBs are not told to refuse.
+    UrbsAreNotBlocked,
+    /// URBs in flight are left there while work is waited for.
+    UrbsAreNotTakenBack,
+    /// An URB is submitted by whoever likes, whether or not it is in flight.
+    SubmitWhileInFlight,
 }
 
 /// By name, so that C finds it.
@@ -158,6 +168,8 @@ pub(crate) fn order(order: [Step; Step::ORDER.len()]) -> [Step; Step::ORDER.len(
         without(&[Step::DrainThreads])
     } else if is(Mutant::ThreadsBeforeWork) {
         before(Step::DrainThreads, Step::DrainWork)
+    } else if is(Mutant::SkipDrainUrbs) {
+        without(&[Step::DrainUrbs, Step::Redrain])
     } else {
         order
     }
@@ -185,6 +197,21 @@ pub(crate) unsafe fn timer_shutdown_sync(timer: *mut bindings::timer_list) -> c_
         match active(Mutant::TimersAreDeletedOnly) {
             true => bindings::timer_delete_sync(timer),
             false => bindings::timer_shutdown_sync(timer),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for the function of C.
+pub(crate) unsafe fn usb_kill_urb(urb: *mut bindings::urb) {
+    // SAFETY: The caller's promise is passed on.
+    unsafe {
+        match active(Mutant::UrbsAreUnlinkedOnly) {
+            true => {
+                bindings::usb_unlink_urb(urb);
+            }
+            false => bindings::usb_kill_urb(urb),
         }
     }
 }

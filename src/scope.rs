@@ -13,7 +13,7 @@
 //!   GoLive, if Ok          AwaitUsers  operations in flight have returned
 //!      |                   Unmap       programs lose their mappings
 //!      v                   Kill        handles refuse
-//!    [live] -------------> Drain...    work, threads, timers, tasklets, interrupts
+//!    [live] -------------> Drain...    work, threads, URBs, timers, tasklets, interrupts
 //!                          Redrain     what was armed across the kill
 //!                          DropBodies  the closures go, last first
 //!                          Free        the members' memory goes
@@ -61,6 +61,9 @@ pub(crate) enum Step {
     /// Interrupts that are handled by a thread are freed. After work, as `DrainIrqs`; and before all
     /// that may not sleep, since a thread may.
     DrainThreads,
+    /// USB transfers are over, and their completions have returned. After what may sleep, which may be
+    /// waiting for one.
+    DrainUrbs,
     /// Timers have returned and stay shut down; high-resolution timers have returned.
     DrainTimers,
     /// Tasklets have returned.
@@ -68,8 +71,8 @@ pub(crate) enum Step {
     /// Interrupt handlers have returned and are freed. After work: a work item may be waiting for
     /// what only its device's interrupt brings.
     DrainIrqs,
-    /// Tasklets and high-resolution timers once more. A callback may have read "live" before `Kill`,
-    /// and armed them after they were drained. Such a callback has returned by now, and what runs
+    /// Tasklets, high-resolution timers and USB transfers once more. A callback may have read "live" before
+    /// `Kill`, and armed them after they were drained. Such a callback has returned by now, and what runs
     /// since saw the kill.
     Redrain,
     /// Bodies are dropped. All memory is still there, so a destructor may use a handle: it refuses.
@@ -83,7 +86,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// Teardown. See the module's documentation for why this order and no other.
-    pub(crate) const ORDER: [Step; 13] = [
+    pub(crate) const ORDER: [Step; 14] = [
         Step::Close,
         Step::Withdraw,
         Step::AwaitUsers,
@@ -91,6 +94,7 @@ impl Step {
         Step::Kill,
         Step::DrainWork,
         Step::DrainThreads,
+        Step::DrainUrbs,
         Step::DrainTimers,
         Step::DrainTasklets,
         Step::DrainIrqs,

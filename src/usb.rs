@@ -4,6 +4,8 @@
 //!
 //! C header: [`include/linux/usb.h`](srctree/include/linux/usb.h)
 //!
+//! Transfers are members of the scope: see [`urb`](crate::urb).
+//!
 //! # When an interface is taken away
 //!
 //! The USB core calls it `disconnect`, whether the device was pulled out or the driver is unbound. It

@@ -93,6 +93,16 @@ survives! {
     outside_callers_are_waited_for_and_then_refused: outside_callers_race_with_unbind;
     an_outside_caller_that_sleeps_does_not_hang_unbind: an_outside_caller_sleeps_through_unbind;
     an_entrance_of_a_failing_attach_is_closed: attach_fails_while_an_outside_caller_is_inside;
+    an_urb_that_submits_itself_ends: an_urb_submits_itself;
+    a_control_urb_that_ignores_errors_ends: a_control_urb_submits_itself_whatever_happens;
+    two_urbs_end_their_loop: two_urbs_keep_each_other_going;
+    an_urb_and_its_work_end_their_loop: an_urb_and_its_work_keep_each_other_going;
+    an_urb_tasklet_and_timers_end_their_loop: an_urb_tasklet_and_timers_go_round;
+    a_failing_attach_takes_its_urbs_back: attach_fails_with_urbs_in_flight;
+    work_that_waits_for_an_urb_does_not_hang_unbind: work_waits_for_an_urb_of_a_silent_device;
+    what_an_urb_has_brought_may_be_kept_and_leaked: work_keeps_what_an_urb_has_brought;
+    an_urb_outlives_the_file_that_submitted_it: a_program_writes_and_closes_while_the_device_goes;
+    a_released_urb_does_not_complete: an_urb_is_released_while_others_submit_it;
     a_captured_value_may_use_handles_when_dropped_and_be_leaked: captured_values_use_handles_when_dropped;
 }
 

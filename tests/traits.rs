@@ -8,6 +8,7 @@ use devscope::{
     part::{Part, PartScope},
     poll::{Events, PollTable},
     tasklet::{Tasklet, TaskletSlot},
+    urb::{Completed, In, Urb, UrbSlot},
     wait::WaitQueue,
     work::{Work, WorkSlot},
     Scope,
@@ -26,12 +27,19 @@ assert_not_impl_any!(PartScope<'static, 'static>: Send, Sync, Clone, Copy, Defau
 assert_not_impl_any!(TaskletSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
 assert_not_impl_any!(WorkSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
 assert_not_impl_any!(IrqSlot<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
+assert_not_impl_any!(UrbSlot<'static, In>: Send, Sync, Clone, Copy, Default, Zeroable);
+
+// What has arrived has one owner, anywhere in the scope.
+assert_impl_all!(Completed<'static, In>: Send, Sync);
+assert_not_impl_any!(Completed<'static, In>: Clone, Copy, Default, Zeroable);
 
 // Handles go into any closure, as often as wanted, and come from a scope only.
 assert_impl_all!(Tasklet<'static>: Send, Sync, Copy);
 assert_impl_all!(Work<'static>: Send, Sync, Copy);
 assert_impl_all!(WaitQueue<'static>: Send, Sync, Copy);
 assert_impl_all!(Irq<'static>: Send, Sync, Copy);
+assert_impl_all!(Urb<'static, In>: Send, Sync, Copy);
+assert_not_impl_any!(Urb<'static, In>: Default, Zeroable);
 assert_not_impl_any!(Irq<'static>: Default, Zeroable);
 assert_impl_all!(Part<'static, u32>: Send, Sync, Copy);
 assert_not_impl_any!(Part<'static, u32>: Default, Zeroable);
@@ -45,6 +53,7 @@ assert_eq_size!(Work<'static>, Option<Work<'static>>, usize);
 assert_eq_size!(Part<'static, u32>, Option<Part<'static, u32>>, usize);
 assert_eq_size!(WaitQueue<'static>, Option<WaitQueue<'static>>, usize);
 assert_eq_size!(Irq<'static>, Option<Irq<'static>>, usize);
+assert_eq_size!(Urb<'static, In>, Option<Urb<'static, In>>, usize);
 
 // One call of `read()`, `write()` or `poll()` is its caller's.
 assert_not_impl_any!(Kiocb<'static>: Send, Sync, Clone, Copy, Default, Zeroable);
@@ -60,13 +69,15 @@ fn _handles_are_covariant<'short, 'long: 'short>(
     work: Work<'long>,
     queue: WaitQueue<'long>,
     irq: Irq<'long>,
+    urb: Urb<'long, In>,
 ) -> (
     Tasklet<'short>,
     Work<'short>,
     WaitQueue<'short>,
     Irq<'short>,
+    Urb<'short, In>,
 ) {
-    (tasklet, work, queue, irq)
+    (tasklet, work, queue, irq, urb)
 }
 
 // `Data: Sync` keeps borrows of the core context out. What closures may keep is the device itself.

@@ -19,9 +19,9 @@ use std::{
 };
 
 /// Areas that have programs.
-const AREAS: [&str; 13] = [
+const AREAS: [&str; 14] = [
     "corpus", "data", "driver", "entrance", "file", "hrtimer", "irq", "part", "scope", "tasklet",
-    "timer", "wait", "work",
+    "timer", "urb", "wait", "work",
 ];
 
 /// Names that macros make. A driver author has not written them and cannot look them up.

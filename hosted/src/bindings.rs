@@ -538,6 +538,25 @@ pub struct usb_device_id {
     pub driver_info: kernel_ulong_t,
 }
 
+pub type usb_complete_t = Option<unsafe extern "C" fn(arg1: *mut urb)>;
+
+/// State is the machine's: see `hosted/src/hosted/urb.rs`.
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct urb {
+    pub dev: *mut usb_device,
+    pub pipe: ffi::c_uint,
+    pub status: ffi::c_int,
+    pub transfer_flags: ffi::c_uint,
+    pub transfer_buffer: *mut ffi::c_void,
+    pub transfer_buffer_length: u32_,
+    pub actual_length: u32_,
+    pub setup_packet: *mut ffi::c_uchar,
+    pub interval: ffi::c_int,
+    pub context: *mut ffi::c_void,
+    pub complete: usb_complete_t,
+}
+
 #[repr(C)]
 pub struct usb_device {
     pub dev: device,
@@ -817,6 +836,7 @@ zeroed_default!(
     i2c_client,
     i2c_driver,
     usb_device_id,
+    urb,
     usb_interface,
     usb_driver,
     module,
@@ -1143,6 +1163,10 @@ pub use crate::hosted::functions::{
 pub use crate::hosted::functions::{
     refcount_dec, refcount_dec_and_test, refcount_inc, refcount_set,
 };
+pub use crate::hosted::functions::{
+    usb_alloc_urb, usb_block_urb, usb_free_urb, usb_kill_urb, usb_poison_urb, usb_submit_urb,
+    usb_unlink_urb, usb_unpoison_urb,
+};
 
 /// `BUG()`
 #[track_caller]
@@ -1192,6 +1216,10 @@ pub const USB_DEVICE_ID_MATCH_INT_CLASS: u32 = 0x080;
 pub const USB_DEVICE_ID_MATCH_INT_SUBCLASS: u32 = 0x100;
 pub const USB_DEVICE_ID_MATCH_INT_PROTOCOL: u32 = 0x200;
 pub const USB_DEVICE_ID_MATCH_INT_NUMBER: u32 = 0x400;
+pub const USB_DIR_IN: u32 = 128;
+pub const USB_ENDPOINT_XFER_CONTROL: u32 = 0;
+pub const USB_ENDPOINT_XFER_BULK: u32 = 2;
+pub const USB_ENDPOINT_XFER_INT: u32 = 3;
 pub const USB_DEVICE_ID_MATCH_INT_INFO: u32 = 0x380;
 
 pub static pci_bus_type: bus_type = bus_type {

@@ -45,6 +45,7 @@ mod report;
 mod softirq;
 mod table;
 mod timer;
+mod urb;
 mod wait;
 mod workqueue;
 
@@ -64,6 +65,7 @@ pub use pci::{IrqPin, PciIds, PciModel, PciSlot};
 pub use platform::{PlatformInfo, PlatformSlot};
 pub use poll::Epoll;
 pub use report::{Failure, Kind};
+pub use urb::{GadgetZero, UsbEndpoint, UsbFunction, UsbTransfer};
 
 use crate::error::Result;
 use machine::{world, TaskKind};
@@ -92,6 +94,7 @@ pub(crate) mod functions {
     pub use super::refcount::*;
     pub use super::softirq::*;
     pub use super::timer::*;
+    pub use super::urb::*;
     pub use super::wait::*;
     pub use super::workqueue::*;
 }
@@ -187,9 +190,19 @@ impl Machine {
         buses::add_i2c(info)
     }
 
-    /// Plug in a USB device with one interface.
+    /// Plug in a USB device with one interface, which does what "Gadget Zero" does.
     pub fn plug_usb(&self, info: UsbInfo) -> DeviceSlot {
-        buses::add_usb(info)
+        buses::add_usb(info, Arc::new(GadgetZero))
+    }
+
+    /// Plug in a USB device with one interface.
+    pub fn plug_usb_function(&self, info: UsbInfo, function: Arc<impl UsbFunction>) -> DeviceSlot {
+        buses::add_usb(info, function)
+    }
+
+    /// USB devices are asked again for the transfers that they were not ready for.
+    pub fn usb_is_ready(&self) {
+        urb::is_ready();
     }
 
     /// The device of that name. This is how one finds those that drivers make: auxiliary and faux ones.
@@ -302,6 +315,7 @@ impl Machine {
             left.extend(w.waits.left());
             left.extend(w.works.left());
             left.extend(w.timers.left());
+            left.extend(w.urbs.left());
             left.extend(w.ledger.live_places());
             if !left.is_empty() {
                 let many = left.len();
@@ -412,6 +426,7 @@ pub use mm::{
     devscope_virt_to_pfn, devscope_vma_is_writable, devscope_vma_pages, devscope_vma_set_pfnmap,
 };
 pub use pci::devscope_pci_bar_is_memory;
+pub use urb::devscope_urb_set_up;
 
 /// `tasklet_schedule()`, an inline function in C.
 ///

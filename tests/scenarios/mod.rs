@@ -47,6 +47,7 @@ mod polling;
 #[allow(dead_code, reason = "for tests/pairs.rs")]
 pub mod rounds;
 mod timers;
+mod urbs;
 pub use family::{
     a_child_is_unbound_by_two, a_child_uses_its_parent_while_that_is_unbound,
     a_parent_fails_when_it_has_a_child,
@@ -86,6 +87,14 @@ pub use timers::{
     an_interrupt_and_its_hrtimer_keep_each_other_going,
     an_interrupt_and_its_timer_keep_each_other_going, interrupt_work_and_timer_go_round,
     two_hrtimers_keep_each_other_going, two_timers_keep_each_other_going,
+};
+pub use urbs::{
+    a_control_urb_submits_itself_whatever_happens,
+    a_program_writes_and_closes_while_the_device_goes, an_urb_and_its_work_keep_each_other_going,
+    an_urb_is_released_while_others_submit_it, an_urb_submits_itself,
+    an_urb_tasklet_and_timers_go_round, attach_fails_with_urbs_in_flight,
+    two_urbs_keep_each_other_going, work_keeps_what_an_urb_has_brought,
+    work_waits_for_an_urb_of_a_silent_device,
 };
 
 /// Everything passive, the same for all.

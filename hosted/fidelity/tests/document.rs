@@ -127,7 +127,7 @@ fn the_checks_are_those_that_the_rows_name() {
 #[test]
 fn every_test_that_pins_a_row_exists() {
     let tests = read("hosted/src/hosted/tests.rs");
-    let parts = ["driver", "files", "poll"]
+    let parts = ["driver", "files", "poll", "urb"]
         .map(|part| (part, read(&format!("hosted/src/hosted/tests/{part}.rs"))));
     for row in rows() {
         for name in names(&row[4]) {

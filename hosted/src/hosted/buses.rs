@@ -1,5 +1,5 @@
 //! Buses that carry devices, and nothing else: auxiliary, faux, I2C, USB. A driver can be bound to what
-//! is on them and taken away again; there are no transfers.
+//! is on them and taken away again. The transfers of USB are in `urb.rs`; I2C has none.
 
 #![allow(
     missing_docs,
@@ -10,6 +10,7 @@
 use super::cname;
 use super::device::{self, Bus, Driver};
 use super::machine::{preempt, world, Place};
+use super::urb::{self, UsbFunction};
 use crate::bindings::{
     auxiliary_device, auxiliary_device_id, auxiliary_driver, device as c_device, device_driver,
     faux_device, faux_device_ops, i2c_bus_type, i2c_client, i2c_device_id, i2c_driver, module,
@@ -22,7 +23,14 @@ use crate::error::{code::ENODEV, Result};
 use crate::ffi;
 use std::mem::offset_of;
 use std::panic::Location;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+/// From a device to the structure around it.
+macro_rules! around {
+    ($dev:expr, $container:ty) => {
+        ($dev - offset_of!($container, dev)) as *mut $container
+    };
+}
 
 /// What an I2C device is to be.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +63,12 @@ pub struct DeviceSlot {
 }
 
 impl DeviceSlot {
+    /// The interface that the device is.
+    #[cfg(test)]
+    pub(crate) fn interface(&self) -> *mut usb_interface {
+        around!(self.dev, usb_interface)
+    }
+
     /// The device of that name, whoever made it.
     pub(crate) fn find(name: &str) -> Option<Self> {
         device::find(name).map(|dev| Self { dev })
@@ -101,13 +115,6 @@ impl DeviceSlot {
 fn text(chars: &[ffi::c_char]) -> &[u8] {
     let end = chars.iter().position(|&c| c == 0).unwrap_or(chars.len());
     &chars[..end]
-}
-
-/// From a device to the structure around it.
-macro_rules! around {
-    ($dev:expr, $container:ty) => {
-        ($dev - offset_of!($container, dev)) as *mut $container
-    };
 }
 
 /// Fill in what all drivers have, and register.
@@ -449,12 +456,12 @@ pub(crate) unsafe fn i2c_remove(dev: usize, driver: *mut i2c_driver, place: Plac
 
 /// An interface, and the device that it is of.
 #[repr(C)]
-struct UsbObject {
-    intf: usb_interface,
-    udev: usb_device,
+pub(crate) struct UsbObject {
+    pub(crate) intf: usb_interface,
+    pub(crate) udev: usb_device,
 }
 
-pub(crate) fn add_usb(info: UsbInfo) -> DeviceSlot {
+pub(crate) fn add_usb(info: UsbInfo, function: Arc<dyn UsbFunction>) -> DeviceSlot {
     let usb: *mut UsbObject = device::allocate("usb_interface");
     // SAFETY: just allocated, zeroed.
     let dev = unsafe {
@@ -462,6 +469,8 @@ pub(crate) fn add_usb(info: UsbInfo) -> DeviceSlot {
         &raw mut (*usb).intf.dev
     };
     let name = format!("1-1:1.{}", info.number);
+    // SAFETY: just allocated.
+    urb::add_device(unsafe { &raw mut (*usb).udev }, function);
     device::register(dev, usb as usize, &name, Bus::Usb(info));
     device::attach(dev as usize);
     DeviceSlot { dev: dev as usize }
@@ -578,10 +587,15 @@ pub(crate) unsafe fn usb_probe(dev: usize, driver: *mut usb_driver, id: usize) -
 /// # Safety
 ///
 /// The driver is bound to the device; `dev->mutex` is held.
-pub(crate) unsafe fn usb_disconnect(dev: usize, driver: *mut usb_driver) {
+pub(crate) unsafe fn usb_disconnect(dev: usize, driver: *mut usb_driver, place: Place) {
+    let (intf, gone) = (around!(dev, usb_interface), world(|w| w.dev(dev).dead));
+    // SAFETY: the interface is there.
+    let udev = unsafe { interface_to_usbdev(intf) };
+    urb::disable(udev, gone, place);
     // SAFETY: the caller's promise.
     if let Some(disconnect) = unsafe { (*driver).disconnect } {
         // SAFETY: the caller's promise.
-        unsafe { disconnect(around!(dev, usb_interface)) };
+        unsafe { disconnect(intf) };
     }
+    urb::enable(udev, place);
 }

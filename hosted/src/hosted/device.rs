@@ -350,7 +350,7 @@ fn release_driver(dev: usize, place: Place) {
         // SAFETY: the driver is bound to this device.
         Driver::I2c(driver) => unsafe { buses::i2c_remove(dev, driver, place) },
         // SAFETY: the driver is bound to this device.
-        Driver::Usb(driver) => unsafe { buses::usb_disconnect(dev, driver) },
+        Driver::Usb(driver) => unsafe { buses::usb_disconnect(dev, driver, place) },
         // SAFETY: the driver is bound to this device.
         Driver::Faux => unsafe { buses::faux_remove(dev) },
     }

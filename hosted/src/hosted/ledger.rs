@@ -289,6 +289,7 @@ impl World {
             .or_else(|| self.tasklets.active_in(range))
             .or_else(|| self.works.active_in(range, self.current))
             .or_else(|| self.timers.active_in(range, self.current))
+            .or_else(|| self.urbs.active_in(range))
             .or_else(|| self.misc.active_in(range))
             .or_else(|| self.cdevs.active_in(range))
             .or_else(|| self.mm.active_in(range))

@@ -24,6 +24,7 @@ use super::poll::Epolls;
 use super::report::{Failure, Kind};
 use super::softirq::Tasklets;
 use super::timer::Timers;
+use super::urb::Urbs;
 use super::wait::Waits;
 use super::workqueue::Works;
 use std::cell::RefCell;
@@ -73,6 +74,10 @@ pub(crate) enum Key {
     Worker,
     /// There is another timer.
     Timer,
+    /// There is something for the USB host controller.
+    HostController,
+    /// An URB has left its endpoint.
+    UsbEndpoints,
     /// There is something for the thread of a threaded handler.
     IrqThread(u32),
     /// A task ends.
@@ -229,6 +234,7 @@ pub(crate) struct World {
     pub(crate) tasklets: Tasklets,
     pub(crate) works: Works,
     pub(crate) timers: Timers,
+    pub(crate) urbs: Urbs,
     pub(crate) waits: Waits,
     pub(crate) devices: Devices,
     pub(crate) mmio: Mmio,
@@ -318,6 +324,7 @@ impl World {
             tasklets: Tasklets::default(),
             works: Works::default(),
             timers: Timers::default(),
+            urbs: Urbs::default(),
             waits: Waits::default(),
             devices: Devices::default(),
             mmio: Mmio::default(),

@@ -116,7 +116,8 @@ pub(crate) fn start_softirqs(cpu: usize) {
                 |w| {
                     let is_idle = w.tasklets.lists[cpu].is_empty()
                         && !w.timers.due(cpu, Context::Soft)
-                        && !w.works.bh_due(cpu);
+                        && !w.works.bh_due(cpu)
+                        && !w.urbs.due(cpu);
                     if is_idle {
                         return None;
                     }
@@ -127,6 +128,7 @@ pub(crate) fn start_softirqs(cpu: usize) {
                     let mut ran = run_due(cpu, Context::Soft);
                     // As `tasklet_action()`: what is on BH workqueues first.
                     ran |= super::workqueue::run_bh(cpu);
+                    ran |= super::urb::run_done(cpu);
                     for t in list {
                         ran |= run_tasklet(cpu, t);
                     }

@@ -3,6 +3,7 @@
 mod driver;
 mod files;
 mod poll;
+mod urb;
 
 use super::*;
 use crate::bindings::*;

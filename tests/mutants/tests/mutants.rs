@@ -197,6 +197,22 @@ mutants! {
     mutant_members_go_live_although_attach_failed: GoLiveAnyway
         is Panic
         in a_line_is_never_enabled_if_attach_fails;
+    mutant_urbs_are_not_waited_for: SkipDrainUrbs
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_urb_submits_itself, a_control_urb_submits_itself_whatever_happens,
+            attach_fails_with_urbs_in_flight;
+    mutant_urbs_are_taken_back_and_not_waited_for: UrbsAreUnlinkedOnly
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in an_urb_submits_itself, a_program_writes_and_closes_while_the_device_goes;
+    mutant_urbs_are_not_told_to_refuse: UrbsAreNotBlocked
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
+        in two_urbs_keep_each_other_going;
+    mutant_urbs_are_left_in_flight_while_work_waits: UrbsAreNotTakenBack
+        is Deadlock
+        in work_waits_for_an_urb_of_a_silent_device;
+    mutant_an_urb_is_submitted_while_it_is_in_flight: SubmitWhileInFlight
+        is Misuse
+        in a_program_writes_and_closes_while_the_device_goes, an_urb_tasklet_and_timers_go_round;
 }
 
 /// The pairs and cycles of `tests/pairs.rs` would notice.

@@ -1,0 +1,68 @@
+// A handle is not kept in the data, which outlives the scope: it would lead to an URB that is freed.
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// A destructor of the data could cancel it then.
+
+use devscope::{
+    urb::{Endpoint, In, Urb},
+    usb::Driver,
+    Scope,
+};
+use kernel::{
+    device::{Bound, Core},
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        SetOnce,
+    },
+    usb::{self, Interface},
+};
+
+#[pin_data]
+struct Data<'bound> {
+    keys: Atomic<usize>,
+    urb: SetOnce<Urb<'bound, In>>,
+}
+
+struct Demo;
+
+kernel::usb_device_table!(TABLE, (), [(usb::DeviceId::from_id(1, 2), ())]);
+
+impl Driver for Demo {
+    type IdInfo = ();
+    type Data<'bound> = Data<'bound>;
+    const ID_TABLE: usb::IdTable<()> = &TABLE;
+
+    fn probe<'bound>(
+        _intf: &'bound Interface<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
+        try_pin_init!(Data {
+            keys: Atomic::new(0),
+            urb: SetOnce::new(),
+        })
+    }
+
+    fn attach<'a>(
+        intf: &'a Interface<Bound>,
+        data: Pin<&'a Data<'_>>,
+        scope: &mut Scope<'a>,
+    ) -> Result {
+        let data = data.get_ref();
+        let keys = scope.urb(intf, Endpoint::INTERRUPT_IN, 8, move |keys| {
+            data.keys.add(keys.length(), Relaxed);
+        })?;
+        data.urb.populate(keys);
+        keys.submit()
+    }
+}
+
+devscope::module_usb_driver! {
+    type: Demo,
+    name: "demo",
+    authors: ["The devscope authors"],
+    description: "A demonstration",
+    license: "GPL",
+}
+
+fn main() {}
