@@ -13,12 +13,17 @@ use std::sync::Arc;
 
 /// Declares a driver module for a shape: what `devscope::module_pci_driver!` does, but with a module
 /// type that can be named from here, for files that do not stand beside it.
+///
+/// For PCI, or for the bus that is named.
 macro_rules! driver {
     ($module:ident, $shape:ty) => {
+        driver!(pci, $module, $shape);
+    };
+    ($bus:ident, $module:ident, $shape:ty) => {
         pub mod $module {
             use kernel::{driver::Registration, prelude::*, InPlaceModule};
 
-            type Adapter = devscope::pci::Adapter<super::Shaped<$shape>>;
+            type Adapter = devscope::$bus::Adapter<super::Shaped<$shape>>;
 
             #[pin_data]
             pub struct Owner {

@@ -159,3 +159,131 @@ pub mod outside {
         drop(with(std::mem::take));
     }
 }
+
+/// The same for USB: an interface with an endpoint each for bulk and interrupt transfers in either direction.
+pub mod usb {
+    use devscope::{urb::Request, usb::Driver, Scope};
+    use kernel::{
+        device::{Bound, Core},
+        hosted::{DeviceSlot, GadgetZero, Machine, UsbEndpoint, UsbFunction, UsbInfo, UsbTransfer},
+        prelude::*,
+        usb::{self, Interface},
+    };
+    use std::{marker::PhantomData, sync::Arc};
+
+    /// A driver, but for what probing has in common.
+    pub trait Shape: Sized + Send + Sync + 'static {
+        /// The driver's own passive data.
+        type Own: Send + Sync + 'static;
+
+        fn own() -> impl PinInit<Self::Own, Error>;
+
+        fn attach<'a>(
+            intf: &'a Interface<Bound>,
+            data: &'a Self::Own,
+            scope: &mut Scope<'a>,
+        ) -> Result;
+    }
+
+    /// The driver of a shape.
+    pub struct Shaped<S>(PhantomData<S>);
+
+    kernel::usb_device_table!(
+        USB_TABLE,
+        (),
+        [(usb::DeviceId::from_id(0x0525, 0xa4a0), ())]
+    );
+
+    impl<S: Shape> Driver for Shaped<S> {
+        type IdInfo = ();
+        type Data<'bound> = S::Own;
+        const ID_TABLE: usb::IdTable<()> = &USB_TABLE;
+
+        fn probe<'bound>(
+            _intf: &'bound Interface<Core<'_>>,
+            _info: Option<&'bound ()>,
+        ) -> impl PinInit<S::Own, Error> + 'bound {
+            S::own()
+        }
+
+        fn attach<'a>(
+            intf: &'a Interface<Bound>,
+            data: Pin<&'a S::Own>,
+            scope: &mut Scope<'a>,
+        ) -> Result {
+            S::attach(intf, data.get_ref(), scope)
+        }
+    }
+
+    /// What every device answers.
+    pub const GET_STATUS: Request = Request {
+        request_type: 0,
+        request: 0,
+        value: 0,
+        index: 0,
+    };
+
+    /// What every device does: it sets an LED, say.
+    pub const SET_LED: Request = Request {
+        request_type: 0x41,
+        request: 1,
+        value: 0,
+        index: 0,
+    };
+
+    /// A device that answers, or one that does so at endpoint 0 alone.
+    struct Device {
+        silent: bool,
+    }
+
+    impl UsbFunction for Device {
+        fn endpoints(&self) -> std::vec::Vec<UsbEndpoint> {
+            let endpoint = |address, interrupt| UsbEndpoint { address, interrupt };
+            let all = [(0x81, false), (0x01, false), (0x82, true), (0x02, true)];
+            all.map(|(address, interrupt)| endpoint(address, interrupt))
+                .into()
+        }
+
+        fn transfer(&self, transfer: UsbTransfer<'_>) -> Option<Result<usize>> {
+            match transfer.setup {
+                None if self.silent => return None,
+                Some([0x41, 1, ..]) => return Some(Ok(transfer.data.len())),
+                _ => {}
+            }
+            GadgetZero.transfer(transfer)
+        }
+    }
+
+    /// Plugs a device in, which answers or does not.
+    pub fn plug(machine: &Machine, silent: bool) -> DeviceSlot {
+        let info = UsbInfo {
+            id: (0x0525, 0xa4a0),
+            ..Default::default()
+        };
+        machine.plug_usb_function(info, Arc::new(Device { silent }))
+    }
+
+    /// Loads the module, plugs a device in, lets `meanwhile` happen while it is unbound or pulled out, and
+    /// takes everything away.
+    pub fn unbind_while(
+        machine: &Machine,
+        module: &'static kernel::hosted::ModuleInfo,
+        meanwhile: impl FnOnce() + 'static,
+    ) {
+        let module = machine.load(module).expect("the module loads");
+        let slot = plug(machine, machine.choose(2) == 0);
+        assert!(slot.is_bound());
+        let meanwhile = machine.spawn("program", meanwhile);
+        let pulled_out = machine.choose(2) == 0;
+        if pulled_out {
+            slot.unplug();
+        } else {
+            slot.unbind().expect("the device unbinds");
+        }
+        meanwhile.join();
+        module.unload().expect("the module unloads");
+        if !pulled_out {
+            slot.unplug();
+        }
+    }
+}

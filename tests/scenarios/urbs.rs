@@ -28,39 +28,6 @@ use kernel::{
 };
 use std::{marker::PhantomData, mem, sync::Mutex, vec::Vec};
 
-/// As `driver!`, for USB.
-macro_rules! usb_driver {
-    ($module:ident, $shape:ty) => {
-        pub mod $module {
-            use kernel::{driver::Registration, prelude::*, InPlaceModule};
-
-            type Adapter = devscope::usb::Adapter<super::Shaped<$shape>>;
-
-            #[pin_data]
-            pub struct Owner {
-                #[pin]
-                driver: Registration<Adapter>,
-            }
-
-            impl InPlaceModule for Owner {
-                fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-                    try_pin_init!(Owner {
-                        driver <- Registration::new(<Owner as kernel::ModuleMetadata>::NAME, module),
-                    })
-                }
-            }
-
-            module! {
-                type: Owner,
-                name: "urbs",
-                authors: ["The devscope authors"],
-                description: "A driver for tests",
-                license: "GPL",
-            }
-        }
-    };
-}
-
 /// Everything passive, the same for all.
 #[pin_data]
 pub struct Data {
@@ -195,7 +162,7 @@ const GET_STATUS: Request = Request {
 
 // ---- An URB that submits itself again ----
 
-usb_driver!(periodic, super::Periodic);
+driver!(usb, periodic, super::Periodic);
 pub struct Periodic;
 
 impl Shape for Periodic {
@@ -219,7 +186,7 @@ pub fn an_urb_submits_itself(machine: &Machine) {
 
 // ---- One that takes no notice of errors, at endpoint 0: nobody but the scope takes it back ----
 
-usb_driver!(stubborn, super::Stubborn);
+driver!(usb, stubborn, super::Stubborn);
 pub struct Stubborn;
 
 impl Shape for Stubborn {
@@ -242,7 +209,7 @@ pub fn a_control_urb_submits_itself_whatever_happens(machine: &Machine) {
 
 // ---- Two URBs that submit each other ----
 
-usb_driver!(pingpong, super::PingPong);
+driver!(usb, pingpong, super::PingPong);
 pub struct PingPong;
 
 impl Shape for PingPong {
@@ -269,7 +236,7 @@ pub fn two_urbs_keep_each_other_going(machine: &Machine) {
 
 // ---- An URB and its work ----
 
-usb_driver!(working, super::Working);
+driver!(usb, working, super::Working);
 pub struct Working;
 
 impl Shape for Working {
@@ -298,7 +265,7 @@ pub fn an_urb_and_its_work_keep_each_other_going(machine: &Machine) {
 
 // ---- An URB that schedules whatever there is, all of which submit it ----
 
-usb_driver!(storming, super::Storming);
+driver!(usb, storming, super::Storming);
 pub struct Storming;
 
 impl Shape for Storming {
@@ -337,7 +304,7 @@ pub fn an_urb_tasklet_and_timers_go_round(machine: &Machine) {
 
 // ---- `attach()` fails when it has an URB in flight ----
 
-usb_driver!(failing, super::Failing);
+driver!(usb, failing, super::Failing);
 pub struct Failing;
 
 impl Shape for Failing {
@@ -360,7 +327,7 @@ pub fn attach_fails_with_urbs_in_flight(machine: &Machine) {
 
 // ---- Work that waits for an URB of a device that never answers ----
 
-usb_driver!(waiting, super::Waiting);
+driver!(usb, waiting, super::Waiting);
 pub struct Waiting;
 
 impl Shape for Waiting {
@@ -380,7 +347,7 @@ impl Shape for Waiting {
     }
 }
 
-usb_driver!(waiting_in_vain, super::WaitingInVain);
+driver!(usb, waiting_in_vain, super::WaitingInVain);
 /// Nobody but the scope takes the URB back: `attach()` fails, so the interface has not been switched off.
 pub struct WaitingInVain;
 
@@ -404,7 +371,7 @@ pub fn work_waits_for_an_urb_of_a_silent_device(machine: &Machine) {
 
 // ---- What has arrived is handed to work, which lets the URB go on ----
 
-usb_driver!(handing, super::Handing);
+driver!(usb, handing, super::Handing);
 pub struct Handing;
 
 type Handed<'a> = Arc<SpinLockIrq<Option<Completed<'a, In>>>>;
@@ -456,7 +423,7 @@ pub fn work_keeps_what_an_urb_has_brought(machine: &Machine) {
 
 // ---- Programs write, and what they wrote is sent when they have closed the file ----
 
-usb_driver!(sending, super::Sending);
+driver!(usb, sending, super::Sending);
 pub struct Sending;
 
 /// The device side: the URB.
@@ -530,7 +497,7 @@ pub fn a_program_writes_and_closes_while_the_device_goes(machine: &Machine) {
 
 // ---- An URB that is released while others submit it ----
 
-usb_driver!(released, super::Released);
+driver!(usb, released, super::Released);
 pub struct Released;
 
 impl Shape for Released {

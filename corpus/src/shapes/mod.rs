@@ -69,5 +69,14 @@ macro_rules! shapes {
 shapes! {
     irq_tasklet
     outside_work
+    attach_fails_among_rings
+    attach_fails_before_the_interrupt
+    attach_fails_with_node
     attach_fails_with_timer
+    attach_fails_with_urbs
+    attach_fails_with_work
+    endpoint_before_probe
+    two_urbs
+    urb_and_works
+    write_submits_an_urb
 }
