@@ -67,7 +67,7 @@ macro_rules! shapes {
 }
 
 shapes! {
+    attach_fails_with_timer
     irq_tasklet
     outside_work
-    attach_fails_with_timer
 }
