@@ -68,6 +68,14 @@ macro_rules! shapes {
 
 shapes! {
     attach_fails_with_timer
+    channels_of_tasklets
+    irq_and_node
     irq_tasklet
+    irq_two_tasklets
+    node_opens_the_line
     outside_work
+    shared_line
+    stop_event_through_tasklet
+    stop_raises_interrupt
+    tasklet_declared_first
 }
