@@ -67,15 +67,21 @@ macro_rules! shapes {
 }
 
 shapes! {
+    alarm_clock
     attach_fails_with_timer
+    chain_of_works
     channels_of_tasklets
     irq_and_node
     irq_tasklet
     irq_two_tasklets
+    irq_work
     node_opens_the_line
     outside_work
+    own_queue
+    parent_and_child
     shared_line
     stop_event_through_tasklet
     stop_raises_interrupt
     tasklet_declared_first
+    timers_and_sm_work
 }
