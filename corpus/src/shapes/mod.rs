@@ -71,11 +71,16 @@ shapes! {
     attach_fails_with_timer
     chain_of_works
     channels_of_tasklets
+    charger_limits
+    firmware_comes_late
+    gate_closes_late
     irq_and_node
     irq_tasklet
     irq_two_tasklets
     irq_work
     node_opens_the_line
+    notifier_schedules_work
+    outside_message_work
     outside_work
     own_queue
     parent_and_child
@@ -84,4 +89,8 @@ shapes! {
     stop_raises_interrupt
     tasklet_declared_first
     timers_and_sm_work
+    triggered_work
+    two_lines_and_watchdog
+    two_works_of_three_sources
+    xmit_work_and_timers
 }
