@@ -72,9 +72,14 @@ shapes! {
     chain_of_works
     channels_of_tasklets
     charger_limits
+    delayed_on_own_queue
+    delayed_requeues_itself
+    events_with_one_work
     firmware_comes_late
+    five_delayed
     gate_closes_late
     irq_and_node
+    irq_delayed
     irq_tasklet
     irq_two_tasklets
     irq_work
@@ -84,13 +89,18 @@ shapes! {
     outside_work
     own_queue
     parent_and_child
+    poll_and_request
+    setup_at_once
     shared_line
     stop_event_through_tasklet
     stop_raises_interrupt
     tasklet_declared_first
     timers_and_sm_work
     triggered_work
+    tuner_sleeps
+    two_delayed_by_handler
     two_lines_and_watchdog
     two_works_of_three_sources
+    watchdog_per_job
     xmit_work_and_timers
 }
