@@ -4,7 +4,7 @@
 //! device that is unbound while its hardware goes on.
 
 use kernel::{
-    hosted::{edu::Edu, Machine, ModuleInfo},
+    hosted::{Machine, ModuleInfo, PciModel},
     pci,
     prelude::*,
     sync::atomic::Atomic,
@@ -77,7 +77,7 @@ pub fn canary() -> Result<KBox<Atomic<i64>>> {
 pub fn unbind_while(
     machine: &Machine,
     module: &'static ModuleInfo,
-    edu: Arc<Edu>,
+    edu: Arc<impl PciModel>,
     hardware: impl FnOnce() + 'static,
 ) {
     let module = machine.load(module).expect("the module loads");

@@ -3,15 +3,22 @@
 //! What the shapes have in common: a PCI device with an interrupt, a driver whose own data is what differs,
 //! another subsystem that calls whenever it likes, and marks for what was reached.
 
+use crate::harness::reached;
 use devscope::{pci::Driver, Scope};
 use kernel::{
     device::{Bound, Core},
+    hosted::{IrqPin, Machine, ModuleInfo, OpenFile, PciIds, PciModel},
     io::Io,
     irq::{Flags, IrqReturn},
     pci,
     prelude::*,
+    sync::atomic::{Acquire, Atomic, Release},
 };
-use std::{marker::PhantomData, ops::Deref};
+use std::{
+    marker::PhantomData,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use crate::base::{canary, regs, unbind_while};
 
@@ -22,6 +29,11 @@ pub trait Shape: Sized + Send + Sync + 'static {
 
     /// How many vectors to ask for.
     const VECTORS: u32 = 1;
+
+    /// Which interrupts to ask for.
+    fn irqs() -> pci::IrqTypes {
+        pci::IrqTypes::all()
+    }
 
     fn own() -> impl PinInit<Self::Own, Error>;
 
@@ -35,6 +47,8 @@ pub trait Shape: Sized + Send + Sync + 'static {
 pub struct Data<'bound, T> {
     pub bar: pci::Bar<'bound, { regs::SIZE }>,
     pub vectors: pci::IrqVectorRegistration<'bound>,
+    /// Whether `unbind()` has begun. For marks: no driver looks at it.
+    unbinding: Atomic<bool>,
     #[pin]
     own: T,
 }
@@ -60,6 +74,18 @@ impl<T: Send + Sync> Data<'_, T> {
             self.bar.write32(status, regs::ACKNOWLEDGE);
         }
         status
+    }
+
+    /// Whether `unbind()` has begun.
+    pub fn is_unbinding(&self) -> bool {
+        self.unbinding.load(Acquire)
+    }
+
+    /// The mark is reached if `unbind()` has begun.
+    pub fn late(&self, mark: &'static str) {
+        if self.is_unbinding() {
+            reached(mark);
+        }
     }
 
     /// Registers a handler of the `index`th vector that acknowledges and then does `and`.
@@ -101,7 +127,8 @@ impl<S: Shape> Driver for Shaped<S> {
                 dev.set_master();
                 dev.iomap_region_sized(0, c"shape")?
             },
-            vectors: dev.alloc_irq_vectors(S::VECTORS, S::VECTORS, pci::IrqTypes::all())?,
+            vectors: dev.alloc_irq_vectors(S::VECTORS, S::VECTORS, S::irqs())?,
+            unbinding: Atomic::new(false),
             own <- S::own(),
         })
     }
@@ -115,6 +142,7 @@ impl<S: Shape> Driver for Shaped<S> {
     }
 
     fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Self::Data<'_>>) {
+        data.unbinding.store(true, Release);
         S::unbind(data.get_ref());
     }
 }
@@ -124,12 +152,117 @@ pub fn touch(canary: &kernel::sync::atomic::Atomic<i64>) {
     canary.add(1, kernel::sync::atomic::Relaxed);
 }
 
+/// As [`unbind_while`], while another subsystem calls what it was given with [`outside::register`]: it does
+/// not know that the device goes, and calls once more when it has gone.
+pub fn unbind_while_called(
+    machine: &Machine,
+    module: &'static ModuleInfo,
+    model: Arc<impl PciModel>,
+    hardware: impl FnOnce() + 'static,
+) {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(model);
+    assert!(slot.is_bound());
+    let hardware = machine.spawn("hardware", hardware);
+    let subsystem = machine.spawn("subsystem", || {
+        for value in 1..6 {
+            let _ = outside::call(value);
+        }
+    });
+    slot.unbind().expect("the device unbinds");
+    assert_eq!(outside::call(6), Err(ENODEV));
+    subsystem.join();
+    hardware.join();
+    outside::forget();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+/// As [`unbind_while`], while a program uses a node of the device, which it has opened before.
+pub fn unbind_while_open(
+    machine: &Machine,
+    module: &'static ModuleInfo,
+    model: Arc<impl PciModel>,
+    hardware: impl FnOnce() + 'static,
+    node: &str,
+    program: impl FnOnce(&OpenFile) + 'static,
+) {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(model);
+    let file = machine.open(node).expect("the node opens");
+    let hardware = machine.spawn("hardware", hardware);
+    let program = machine.spawn("program", move || {
+        program(&file);
+        file.close().expect("the file closes");
+    });
+    slot.unbind().expect("the device unbinds");
+    hardware.join();
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
+/// A device with four messages: each bit that is written to `RAISE` sends one.
+#[derive(Default)]
+pub struct Messages(Mutex<Option<IrqPin>>);
+
+impl Messages {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Sends the messages of these bits.
+    pub fn raise(&self, messages: u32) {
+        let pin = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pin) = pin else { return };
+        for message in (0..4).filter(|message| messages >> message & 1 != 0) {
+            pin.message(message);
+        }
+    }
+}
+
+impl PciModel for Messages {
+    fn ids(&self) -> PciIds {
+        PciIds {
+            vendor: 0x1234,
+            device: 0x0004,
+            class: 0x00ff00,
+            ..PciIds::default()
+        }
+    }
+
+    fn bars(&self) -> std::vec::Vec<u64> {
+        std::vec![0x1000]
+    }
+
+    fn msi_x(&self) -> usize {
+        4
+    }
+
+    fn attached(&self, pin: IrqPin) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
+    }
+
+    /// Whoever asks whether it was this device is told yes.
+    fn read(&self, _bar: usize, _offset: u64, _size: usize) -> u64 {
+        1
+    }
+
+    fn write(&self, _bar: usize, offset: u64, _size: usize, value: u64) {
+        if offset == regs::RAISE as u64 {
+            self.raise(value as u32);
+        }
+    }
+}
+
 /// Another subsystem, or another driver: it keeps callbacks, and calls them for as long as it likes.
 ///
 /// It stands in for those that Rust has no binding for. What it asks is what any safe binding has to ask
 /// of a callback that nobody is sure to take back in time: that it is `'static`. It is the worst of its
 /// kind, since it never lets go of one.
 pub mod outside {
+    use crate::harness::reached;
+    use devscope::Scheduled;
     use kernel::prelude::*;
     use std::sync::{Arc, Mutex, PoisonError};
 
@@ -151,7 +284,21 @@ pub mod outside {
     /// Calls all that there are. Returns what the last one answered, or `ENXIO` if there is none.
     pub fn call(value: u32) -> Result {
         let callbacks = with(|callbacks| callbacks.clone());
-        callbacks.iter().fold(Err(ENXIO), |_, call| call(value))
+        let mut answer = Err(ENXIO);
+        for call in &callbacks {
+            answer = call(value);
+        }
+        answer
+    }
+
+    /// What a callback answers that has tried to schedule something behind an entrance.
+    pub fn answer(tried: Option<Scheduled>) -> Result {
+        match tried {
+            Some(Scheduled::Queued | Scheduled::Pending) => return Ok(()),
+            Some(Scheduled::Refused) => reached("refused: what was to be scheduled"),
+            None => reached("refused: the entrance is closed"),
+        }
+        Err(ENODEV)
     }
 
     /// Lets go of everything, at the end of a scenario.

@@ -16,7 +16,7 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-pub const BUGS: &[&str] = &["aic94xx-tasklet"];
+pub const BUGS: &[&str] = &["aic94xx-tasklet", "octeon-tx-cleanup-tasklet"];
 pub const REACHES: &[&str] = &["tasklet while unbinding"];
 
 pub struct Host {

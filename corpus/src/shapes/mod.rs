@@ -67,16 +67,49 @@ macro_rules! shapes {
 }
 
 shapes! {
-    irq_tasklet
-    outside_work
+    alarm_clock
     attach_fails_among_rings
     attach_fails_before_the_interrupt
     attach_fails_with_node
     attach_fails_with_timer
     attach_fails_with_urbs
     attach_fails_with_work
+    chain_of_works
+    channels_of_tasklets
+    charger_limits
+    delayed_on_own_queue
+    delayed_requeues_itself
     endpoint_before_probe
+    events_with_one_work
+    firmware_comes_late
+    five_delayed
+    gate_closes_late
+    irq_and_node
+    irq_delayed
+    irq_tasklet
+    irq_two_tasklets
+    irq_work
+    node_opens_the_line
+    notifier_schedules_work
+    outside_message_work
+    outside_work
+    own_queue
+    parent_and_child
+    poll_and_request
+    setup_at_once
+    shared_line
+    stop_event_through_tasklet
+    stop_raises_interrupt
+    tasklet_declared_first
+    timers_and_sm_work
+    triggered_work
+    tuner_sleeps
+    two_delayed_by_handler
+    two_lines_and_watchdog
     two_urbs
+    two_works_of_three_sources
     urb_and_works
+    watchdog_per_job
     write_submits_an_urb
+    xmit_work_and_timers
 }
