@@ -15,7 +15,7 @@
 #![allow(missing_docs)]
 
 #[macro_use]
-#[path = "../../tests/stage.rs"]
+#[path = "../../tests/stage/mod.rs"]
 mod base;
 pub mod defects;
 pub mod harness;

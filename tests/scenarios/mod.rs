@@ -34,7 +34,7 @@ use kernel::{
 use std::marker::PhantomData;
 
 #[macro_use]
-#[path = "../stage.rs"]
+#[path = "../stage/mod.rs"]
 mod stage;
 use stage::{canary, regs, unbind_while};
 
