@@ -3,15 +3,18 @@
 //! What the shapes have in common: a PCI device with an interrupt, a driver whose own data is what differs,
 //! another subsystem that calls whenever it likes, and marks for what was reached.
 
-use devscope::{pci::Driver, Scope};
+use crate::harness::reached;
+use devscope::{pci::Driver, Scheduled, Scope};
 use kernel::{
     device::{Bound, Core},
+    hosted::{edu::Edu, Loaded, Machine, ModuleInfo, PciSlot},
     io::Io,
     irq::{Flags, IrqReturn},
     pci,
     prelude::*,
+    sync::atomic::{Atomic, Relaxed},
 };
-use std::{marker::PhantomData, ops::Deref};
+use std::{marker::PhantomData, ops::Deref, sync::Arc};
 
 pub use crate::base::{canary, regs, unbind_while};
 
@@ -33,8 +36,10 @@ pub trait Shape: Sized + Send + Sync + 'static {
 /// Everything passive. Reads as the driver's own data.
 #[pin_data]
 pub struct Data<'bound, T> {
+    pub dev: &'bound pci::Device<Bound>,
     pub bar: pci::Bar<'bound, { regs::SIZE }>,
     pub vectors: pci::IrqVectorRegistration<'bound>,
+    going: Atomic<bool>,
     #[pin]
     own: T,
 }
@@ -60,6 +65,24 @@ impl<T: Send + Sync> Data<'_, T> {
             self.bar.write32(status, regs::ACKNOWLEDGE);
         }
         status
+    }
+
+    /// Whether the end has begun: `unbind()` was called, or `attach()` is about to fail.
+    pub fn is_going(&self) -> bool {
+        self.going.load(Relaxed)
+    }
+
+    /// That a scenario has come to `mark` when the end had begun.
+    pub fn reached_if_going(&self, mark: &'static str) {
+        if self.is_going() {
+            reached(mark);
+        }
+    }
+
+    /// What `attach()` returns when it fails.
+    pub fn fail(&self, error: Error) -> Result {
+        self.going.store(true, Relaxed);
+        Err(error)
     }
 
     /// Registers a handler of the `index`th vector that acknowledges and then does `and`.
@@ -95,13 +118,16 @@ impl<S: Shape> Driver for Shaped<S> {
         dev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        let bound: &'bound pci::Device<Bound> = dev;
         try_pin_init!(Data {
+            dev: bound,
             bar: {
                 dev.enable_device_mem()?;
                 dev.set_master();
                 dev.iomap_region_sized(0, c"shape")?
             },
             vectors: dev.alloc_irq_vectors(S::VECTORS, S::VECTORS, pci::IrqTypes::all())?,
+            going: Atomic::new(false),
             own <- S::own(),
         })
     }
@@ -115,6 +141,7 @@ impl<S: Shape> Driver for Shaped<S> {
     }
 
     fn unbind(_dev: &pci::Device<Core<'_>>, data: Pin<&Self::Data<'_>>) {
+        data.going.store(true, Relaxed);
         S::unbind(data.get_ref());
     }
 }
@@ -124,13 +151,37 @@ pub fn touch(canary: &kernel::sync::atomic::Atomic<i64>) {
     canary.add(1, kernel::sync::atomic::Relaxed);
 }
 
+/// That a scenario has come to `mark`, if this is how a handle answered when it was too late.
+pub fn if_refused(answer: Scheduled, mark: &'static str) {
+    if answer == Scheduled::Refused {
+        reached(mark);
+    }
+}
+
+/// Loads the module and plugs the device in, to which it binds.
+pub fn bind(machine: &Machine, module: &'static ModuleInfo, edu: Arc<Edu>) -> (Loaded, PciSlot) {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(edu);
+    assert!(slot.is_bound());
+    (module, slot)
+}
+
+/// Takes away what [`bind`] has made.
+pub fn take_away(module: Loaded, slot: PciSlot) {
+    module.unload().expect("the module unloads");
+    slot.unplug();
+}
+
 /// Another subsystem, or another driver: it keeps callbacks, and calls them for as long as it likes.
 ///
 /// It stands in for those that Rust has no binding for. What it asks is what any safe binding has to ask
 /// of a callback that nobody is sure to take back in time: that it is `'static`. It is the worst of its
 /// kind, since it never lets go of one.
 pub mod outside {
-    use kernel::prelude::*;
+    use kernel::{
+        hosted::{edu::Edu, relax, Machine, ModuleInfo},
+        prelude::*,
+    };
     use std::sync::{Arc, Mutex, PoisonError};
 
     type Callback = Arc<dyn Fn(u32) -> Result + Send + Sync>;
@@ -157,5 +208,36 @@ pub mod outside {
     /// Lets go of everything, at the end of a scenario.
     pub fn forget() {
         drop(with(std::mem::take));
+    }
+    /// Unbinds the device while the subsystem calls, which goes on when the device has gone.
+    pub fn calls_until_after_the_end(machine: &Machine, module: &'static ModuleInfo) {
+        let (module, slot) = super::bind(machine, module, Edu::new());
+        let subsystem = machine.spawn("subsystem", || {
+            for value in 1..5 {
+                let _ = call(value);
+            }
+        });
+        slot.unbind().expect("the device unbinds");
+        assert_eq!(call(9), Err(ENODEV));
+        subsystem.join();
+        assert_eq!(call(9), Err(ENODEV));
+        forget();
+        super::take_away(module, slot);
+    }
+
+    /// The same for a driver whose `attach()` fails: the subsystem calls before, meanwhile, and afterwards.
+    pub fn calls_while_attach_fails(machine: &Machine, module: &'static ModuleInfo) {
+        let module = machine.load(module).expect("the module loads");
+        let subsystem = machine.spawn("subsystem", || {
+            while call(1) != Err(ENODEV) {
+                relax();
+            }
+        });
+        let slot = machine.plug_pci(Edu::new());
+        assert!(!slot.is_bound());
+        assert_eq!(call(9), Err(ENODEV));
+        subsystem.join();
+        forget();
+        super::take_away(module, slot);
     }
 }

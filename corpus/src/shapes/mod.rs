@@ -67,7 +67,11 @@ macro_rules! shapes {
 }
 
 shapes! {
-    irq_tasklet
-    outside_work
     attach_fails_with_timer
+    irq_tasklet
+    irq_timer
+    outside_work
+    power_save_timer
+    reports_during_failed_attach
+    reports_start_a_timer
 }
