@@ -68,10 +68,16 @@ macro_rules! shapes {
 
 shapes! {
     attach_fails_with_timer
+    attribute_starts_a_timer
+    dma_timeout
+    effects_timer
+    irq_and_ioctl_timer
     irq_tasklet
     irq_timer
+    keepalive_timers
     outside_work
     power_save_timer
     reports_during_failed_attach
     reports_start_a_timer
+    timer_restarts_itself
 }
