@@ -71,6 +71,7 @@ shapes! {
     attribute_starts_a_timer
     dma_timeout
     effects_timer
+    hrtimer_and_own_queue
     irq_and_ioctl_timer
     irq_tasklet
     irq_timer
@@ -79,5 +80,10 @@ shapes! {
     power_save_timer
     reports_during_failed_attach
     reports_start_a_timer
+    stream_timer
+    stream_timer_and_work
+    thread_and_poll_work
     timer_restarts_itself
+    watchdog_core
+    work_waits_for_interrupt
 }
