@@ -69,21 +69,30 @@ macro_rules! shapes {
 shapes! {
     attach_fails_with_timer
     attribute_starts_a_timer
+    chain_to_work
+    command_queue
     dma_timeout
     effects_timer
+    event_work_requeues
     hrtimer_and_own_queue
     irq_and_ioctl_timer
     irq_tasklet
     irq_timer
     keepalive_timers
+    mailbox_thread
+    open_races_removal
+    operations_after_unbind
     outside_work
+    poll_timer_and_two_works
     power_save_timer
     reports_during_failed_attach
     reports_start_a_timer
     stream_timer
     stream_timer_and_work
     thread_and_poll_work
+    timer_and_work
     timer_restarts_itself
+    two_nodes_one_open
     watchdog_core
     work_waits_for_interrupt
 }
