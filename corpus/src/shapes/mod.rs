@@ -69,6 +69,7 @@ macro_rules! shapes {
 shapes! {
     attach_fails_with_timer
     attribute_starts_a_timer
+    bound_again_with_an_open_file
     chain_to_work
     command_queue
     dma_timeout
@@ -80,8 +81,11 @@ shapes! {
     irq_timer
     keepalive_timers
     mailbox_thread
+    module_stays_while_open
+    node_cannot_be_added
     open_races_removal
     operations_after_unbind
+    optional_channel
     outside_work
     poll_timer_and_two_works
     power_save_timer
@@ -94,5 +98,6 @@ shapes! {
     timer_restarts_itself
     two_nodes_one_open
     watchdog_core
+    work_ends_before_unload
     work_waits_for_interrupt
 }
