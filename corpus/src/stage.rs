@@ -4,10 +4,10 @@
 //! another subsystem that calls whenever it likes, and marks for what was reached.
 
 use crate::harness::reached;
-use devscope::{pci::Driver, Scope};
+use devscope::{pci::Driver, Scheduled, Scope};
 use kernel::{
     device::{Bound, Core},
-    hosted::{IrqPin, Machine, ModuleInfo, OpenFile, PciIds, PciModel},
+    hosted::{edu::Edu, IrqPin, Loaded, Machine, ModuleInfo, OpenFile, PciIds, PciModel, PciSlot},
     io::Io,
     irq::{Flags, IrqReturn},
     pci,
@@ -45,9 +45,10 @@ pub trait Shape: Sized + Send + Sync + 'static {
 /// Everything passive. Reads as the driver's own data.
 #[pin_data]
 pub struct Data<'bound, T> {
+    pub pdev: &'bound pci::Device<Bound>,
     pub bar: pci::Bar<'bound, { regs::SIZE }>,
     pub vectors: pci::IrqVectorRegistration<'bound>,
-    /// Whether `unbind()` has begun. For marks: no driver looks at it.
+    /// Whether the end has begun. For marks: no driver looks at it.
     unbinding: Atomic<bool>,
     #[pin]
     own: T,
@@ -76,16 +77,22 @@ impl<T: Send + Sync> Data<'_, T> {
         status
     }
 
-    /// Whether `unbind()` has begun.
+    /// Whether the end has begun: `unbind()` was called, or `attach()` is about to fail.
     pub fn is_unbinding(&self) -> bool {
         self.unbinding.load(Acquire)
     }
 
-    /// The mark is reached if `unbind()` has begun.
+    /// The mark is reached if the end has begun.
     pub fn late(&self, mark: &'static str) {
         if self.is_unbinding() {
             reached(mark);
         }
+    }
+
+    /// What `attach()` returns when it fails.
+    pub fn fail(&self, error: Error) -> Result {
+        self.unbinding.store(true, Release);
+        Err(error)
     }
 
     /// Registers a handler of the `index`th vector that acknowledges and then does `and`.
@@ -121,7 +128,9 @@ impl<S: Shape> Driver for Shaped<S> {
         dev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        let bound: &'bound pci::Device<Bound> = dev;
         try_pin_init!(Data {
+            pdev: bound,
             bar: {
                 dev.enable_device_mem()?;
                 dev.set_master();
@@ -150,6 +159,27 @@ impl<S: Shape> Driver for Shaped<S> {
 /// Uses what a closure owns, for the ledger to notice if it has gone.
 pub fn touch(canary: &kernel::sync::atomic::Atomic<i64>) {
     canary.add(1, kernel::sync::atomic::Relaxed);
+}
+
+/// That a scenario has come to `mark`, if this is how a handle answered when it was too late.
+pub fn if_refused(answer: Scheduled, mark: &'static str) {
+    if answer == Scheduled::Refused {
+        reached(mark);
+    }
+}
+
+/// Loads the module and plugs the device in, to which it binds.
+pub fn bind(machine: &Machine, module: &'static ModuleInfo, edu: Arc<Edu>) -> (Loaded, PciSlot) {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(edu);
+    assert!(slot.is_bound());
+    (module, slot)
+}
+
+/// Takes away what [`bind`] has made.
+pub fn take_away(module: Loaded, slot: PciSlot) {
+    module.unload().expect("the module unloads");
+    slot.unplug();
 }
 
 /// As [`unbind_while`], while another subsystem calls what it was given with [`outside::register`]: it does
@@ -263,7 +293,10 @@ impl PciModel for Messages {
 pub mod outside {
     use crate::harness::reached;
     use devscope::Scheduled;
-    use kernel::prelude::*;
+    use kernel::{
+        hosted::{edu::Edu, relax, Machine, ModuleInfo},
+        prelude::*,
+    };
     use std::sync::{Arc, Mutex, PoisonError};
 
     type Callback = Arc<dyn Fn(u32) -> Result + Send + Sync>;
@@ -304,6 +337,27 @@ pub mod outside {
     /// Lets go of everything, at the end of a scenario.
     pub fn forget() {
         drop(with(std::mem::take));
+    }
+
+    /// Unbinds the device while the subsystem calls, which goes on when the device has gone.
+    pub fn calls_until_after_the_end(machine: &Machine, module: &'static ModuleInfo) {
+        super::unbind_while_called(machine, module, Edu::new(), || {});
+    }
+
+    /// The same for a driver whose `attach()` fails: the subsystem calls before, meanwhile, and afterwards.
+    pub fn calls_while_attach_fails(machine: &Machine, module: &'static ModuleInfo) {
+        let module = machine.load(module).expect("the module loads");
+        let subsystem = machine.spawn("subsystem", || {
+            while call(1) != Err(ENODEV) {
+                relax();
+            }
+        });
+        let slot = machine.plug_pci(Edu::new());
+        assert!(!slot.is_bound());
+        assert_eq!(call(9), Err(ENODEV));
+        subsystem.join();
+        forget();
+        super::take_away(module, slot);
     }
 }
 

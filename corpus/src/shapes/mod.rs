@@ -74,42 +74,74 @@ shapes! {
     attach_fails_with_timer
     attach_fails_with_urbs
     attach_fails_with_work
+    attribute_read
+    attribute_starts_a_timer
+    bound_again_with_an_open_file
     chain_of_works
+    chain_to_work
     channels_of_tasklets
     charger_limits
+    command_queue
     delayed_on_own_queue
     delayed_requeues_itself
+    dma_timeout
+    effects_timer
     endpoint_before_probe
+    event_work_requeues
     events_with_one_work
+    faults_after_unbind
     firmware_comes_late
     five_delayed
     gate_closes_late
+    hrtimer_and_own_queue
+    irq_and_ioctl_timer
     irq_and_node
     irq_delayed
     irq_tasklet
+    irq_timer
     irq_two_tasklets
     irq_work
+    keepalive_timers
+    mailbox_thread
+    module_stays_while_open
+    node_cannot_be_added
     node_opens_the_line
     notifier_schedules_work
+    open_races_removal
+    operations_after_unbind
+    optional_channel
     outside_message_work
     outside_work
     own_queue
     parent_and_child
     poll_and_request
+    poll_timer_and_two_works
+    power_save_timer
+    reports_during_failed_attach
+    reports_start_a_timer
     setup_at_once
     shared_line
     stop_event_through_tasklet
     stop_raises_interrupt
+    stream_timer
+    stream_timer_and_work
     tasklet_declared_first
+    thread_and_poll_work
+    timer_and_work
+    timer_restarts_itself
     timers_and_sm_work
     triggered_work
     tuner_sleeps
     two_delayed_by_handler
     two_lines_and_watchdog
+    two_nodes_one_open
     two_urbs
     two_works_of_three_sources
     urb_and_works
+    watchdog_core
     watchdog_per_job
+    work_ends_before_unload
+    work_waits_for_interrupt
     write_submits_an_urb
     xmit_work_and_timers
 }
