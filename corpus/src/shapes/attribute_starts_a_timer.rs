@@ -23,7 +23,7 @@ pub const REACHES: &[&str] = &[
     "attribute started the timer after unbind() began",
     "request kicked the timer after unbind() began",
     "timer ran after unbind() began",
-    "attribute was written when there was no device",
+    "refused: the attribute, written when there was no device",
 ];
 
 pub struct Controller {
@@ -84,7 +84,7 @@ impl Shape for Driver {
             });
             stored
                 .ok_or(ENODEV)
-                .inspect_err(|_| reached("attribute was written when there was no device"))
+                .inspect_err(|_| reached("refused: the attribute, written when there was no device"))
         });
         Ok(())
     }
