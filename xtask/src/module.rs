@@ -46,6 +46,8 @@ const MUTANTS: &str = "mutants/src/lib";
 /// devscope with its own tests.
 const KUNIT: &str = "kunit/src/lib";
 const HELPERS: &str = "linux/helpers";
+/// What measures, in C.
+const BENCH: &str = "linux/bench/bench";
 
 impl Module {
     /// `examples/<name>/driver.rs`, with devscope.
@@ -87,6 +89,26 @@ impl Module {
             name: format!("{name}_c"),
             objects: vec![format!("linux/c/{name}")],
             rules: String::new(),
+        }
+    }
+
+    /// A column of `cargo xtask bench linux`: `linux/bench/c.c`, `rust.rs` or `devscope.rs`, with the
+    /// bench.
+    pub fn bench(column: &str) -> Self {
+        let name = format!("bench_{column}");
+        let object = format!("linux/bench/{column}");
+        match column {
+            "devscope" => Self::with_crate(&name, &object, CRATE, &[BENCH]),
+            "rust" => Self {
+                rules: format!("RUSTFLAGS_{object}.o := -Aunused_attributes --crate-name {name}\n"),
+                objects: vec![object, "linux/bench/rust_helpers".into(), BENCH.into()],
+                name,
+            },
+            _ => Self {
+                name,
+                objects: vec![object, BENCH.into()],
+                rules: String::new(),
+            },
         }
     }
 

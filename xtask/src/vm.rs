@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// The drivers that the guest's program knows how to use.
 const RUNNABLE: [&str; 1] = ["edu"];
 
+/// The configuration of the kernel that judges drivers.
+const JUDGE: &str = "linux/kernel.config";
+
 #[derive(Subcommand)]
 pub enum Verb {
     /// Prepare everything that is slow: programs, the kernel's source, the kernel
@@ -102,7 +105,7 @@ impl Prepare {
 
 pub fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Prepare(how) => prepare(&how).map(drop),
+        Verb::Prepare(how) => prepare(&how, JUDGE).map(drop),
         Verb::Build(how) => build(&how),
         Verb::Run(run) => drive(&run),
         Verb::Test(asked) => test(&asked),
@@ -245,11 +248,11 @@ pub struct Ready {
     pub kernel: Kernel,
 }
 
-fn prepare(how: &Prepare) -> Result<Ready> {
+fn prepare(how: &Prepare, config: &str) -> Result<Ready> {
     let cache = Cache::open()?;
     let tools = Tools::prepare(&cache, how.install())?;
     let source = Source::prepare(&cache, &tools, how.linux.as_deref())?;
-    let fragment = paths::repository().join("linux/kernel.config");
+    let fragment = paths::repository().join(config);
     let kernel = Kernel::prepare(&cache, &tools, &source, &fragment)?;
     Ok(Ready {
         tools,
@@ -259,31 +262,36 @@ fn prepare(how: &Prepare) -> Result<Ready> {
 }
 
 /// A run of one verb: what it works with, and where it leaves what it makes.
-struct Work {
-    repository: PathBuf,
-    dir: PathBuf,
-    ready: Ready,
+pub struct Work {
+    pub repository: PathBuf,
+    pub dir: PathBuf,
+    pub ready: Ready,
     _lock: cache::Lock,
 }
 
 impl Work {
     fn begin(verb: &str, how: &Prepare) -> Result<Self> {
+        Self::begin_with(verb, how, JUDGE)
+    }
+
+    /// With the kernel of another configuration.
+    pub fn begin_with(verb: &str, how: &Prepare, config: &str) -> Result<Self> {
         let dir = paths::target().join("vm").join(verb);
         fs::create_dir_all(&dir)?;
         let lock = cache::lock(&dir.join("lock"), &mut Step::quiet())?;
         Ok(Self {
             repository: paths::repository(),
             dir,
-            ready: prepare(how)?,
+            ready: prepare(how, config)?,
             _lock: lock,
         })
     }
 
-    fn logs(&self) -> PathBuf {
+    pub fn logs(&self) -> PathBuf {
         self.dir.join("serial")
     }
 
-    fn modules(&self, modules: &[Module]) -> Result<Built> {
+    pub fn modules(&self, modules: &[Module]) -> Result<Built> {
         let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
         let mut step = Step::start("modules");
         step.say(names.join(", "));
@@ -311,6 +319,17 @@ impl Work {
 
     /// Everything for booting machines with these modules.
     fn lab(&self, modules: &Built, accelerator: Accelerator, cycles: u32) -> Result<Lab> {
+        self.lab_with(modules, guest::OF_THE_KERNEL, accelerator, cycles)
+    }
+
+    /// The same, with these modules of the kernel's own.
+    pub fn lab_with(
+        &self,
+        modules: &Built,
+        of_the_kernel: &[&str],
+        accelerator: Accelerator,
+        cycles: u32,
+    ) -> Result<Lab> {
         let mut step = Step::start("guest");
         let program = guest::program(&self.repository, &self.dir, &mut step)?;
         let initramfs = self.dir.join("initramfs");
@@ -318,7 +337,7 @@ impl Work {
             &self.repository,
             &program,
             modules,
-            &self.ready.kernel.build,
+            (&self.ready.kernel.build, of_the_kernel),
             &initramfs,
         )?;
         let logs = self.logs();
