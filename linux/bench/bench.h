@@ -80,7 +80,7 @@ void bench_node(const char *row, const char *path);
 void bench_asleep(void);
 bool bench_awake(void);
 
-/* Binding or unbinding with so many registrations; and what was allocated meanwhile. */
+/* Binding or unbinding with so many registrations: ticks of the time-stamp counter and grace periods, or memory. */
 void bench_memory_begin(void);
 void bench_memory_end(const char *row, unsigned int registrations);
 void bench_span_begin(void);

@@ -2,6 +2,7 @@
 
 use crate::boot::Accelerator;
 use crate::cache::{self, Cache};
+use crate::command::output_of;
 use crate::judge::{Expects, GuestCase};
 use crate::kernel::Kernel;
 use crate::module::{self, Built, Module};
@@ -10,13 +11,14 @@ use crate::serial::Account;
 use crate::source::Source;
 use crate::suite::{self, Outcome, Verdict};
 use crate::test::{compiled, outcomes, Lab, Suite};
-use crate::tools::{Install, Tools};
+use crate::tools::{Install, Tools, QEMU};
 use crate::{guest, mutants, paths};
 use anyhow::{anyhow, bail, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The drivers that the guest's program knows how to use.
@@ -246,6 +248,20 @@ pub struct Ready {
     pub tools: Tools,
     pub source: Source,
     pub kernel: Kernel,
+}
+
+impl Ready {
+    /// Versions of all that decides what a machine executes.
+    pub fn made_with(&self) -> Result<String> {
+        let qemu = output_of(Command::new(QEMU).arg("--version"))?;
+        let qemu = qemu.lines().next().unwrap_or_default();
+        Ok(format!(
+            "Linux {}; rustc {}; {}; {qemu}",
+            self.source.version,
+            self.tools.rustc_release(),
+            self.tools.clang(),
+        ))
+    }
 }
 
 fn prepare(how: &Prepare, config: &str) -> Result<Ready> {

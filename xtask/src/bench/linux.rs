@@ -9,9 +9,14 @@
 //! checked, and shown. A row that measured nothing is an error.
 
 mod page;
+mod plot;
 mod rows;
+mod targets;
+mod text;
 
+use self::page::Found;
 use self::rows::Pass;
+use self::text::Sizes;
 use crate::boot::Accelerator;
 use crate::judge::{Expects, GuestCase};
 use crate::module::Module;
@@ -42,7 +47,10 @@ pub struct Linux {
 
 pub fn run(asked: &Linux) -> Result<()> {
     let work = Work::begin_with("bench", &asked.how, CONFIG)?;
-    let built = work.modules(&COLUMNS.map(Module::bench))?;
+    let mut modules: Vec<_> = COLUMNS.map(Module::bench).into();
+    modules.push(Module::example("edu"));
+    modules.push(Module::bench("edu_c"));
+    let built = work.modules(&modules)?;
     let mut accelerators = vec![Accelerator::Counting];
     if !asked.counted_only {
         accelerators.push(Accelerator::Tcg);
@@ -66,15 +74,24 @@ pub fn run(asked: &Linux) -> Result<()> {
         passes.push(Pass::read(lines, accelerator.name())?);
         step.done("");
     }
+    let found = Found {
+        made_with: work.ready.made_with()?,
+        passes,
+        sizes: Sizes::of(&built)?,
+    };
     let results = work.dir.join("linux.json");
     let text = json!({
-        "linux": work.ready.source.version,
-        "passes": passes.iter().map(Pass::json).collect::<Vec<_>>(),
+        "made_with": found.made_with,
+        "passes": found.passes.iter().map(Pass::json).collect::<Vec<_>>(),
+        "text": found.sizes.json(),
     });
     fs::write(&results, serde_json::to_string_pretty(&text)? + "\n")?;
-    println!("{}\nresults: {}", page::table(&passes), results.display());
-    for pass in &passes {
+    println!("{}\nresults: {}", found.text(), results.display());
+    for pass in &found.passes {
         pass.check()?;
+    }
+    if asked.write {
+        found.write(&work.repository.join("docs/performance.md"))?;
     }
     Ok(())
 }
