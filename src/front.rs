@@ -85,6 +85,13 @@ impl Operation {
 struct Slot(Atomic<i64>);
 
 impl Slot {
+    /// Writes into the slot, if it is free.
+    #[inline]
+    fn take(&self, value: i64) -> bool {
+        // Relaxed: this is for reading by people. The gate orders what matters.
+        self.0.cmpxchg(0, value, Relaxed).is_ok()
+    }
+
     fn get(&self) -> Option<(Operation, i32)> {
         let value = self.0.load(Relaxed);
         let operation = Operation::ALL
@@ -102,13 +109,24 @@ impl Slots {
         Self([const { Slot(Atomic::new(0)) }; SLOTS])
     }
 
+    /// Writes down that the current task does this. The first slot is nearly always free; looking for
+    /// another one is left out of line, since this is part of every operation of every driver.
     #[inline]
     fn claim(&self, operation: Operation) -> Option<Claim<'_>> {
         let pid = kernel::current!().pid();
         let value = (operation as i64) << 32 | i64::from(pid as u32);
-        // Relaxed: this is for reading by people. The gate orders what matters.
-        let claim = |slot: &&Slot| slot.0.cmpxchg(0, value, Relaxed).is_ok();
-        self.0.iter().find(claim).map(Claim)
+        let [first, ..] = &self.0;
+        if first.take(value) {
+            return Some(Claim(first));
+        }
+        self.claim_another(value)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_another(&self, value: i64) -> Option<Claim<'_>> {
+        let [_, others @ ..] = &self.0;
+        others.iter().find(|slot| slot.take(value)).map(Claim)
     }
 }
 

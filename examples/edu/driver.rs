@@ -307,7 +307,7 @@ impl File for EduFile {
 
 /// A decimal number, with white space around it.
 fn parse(text: &[u8]) -> Option<u32> {
-    core::str::from_utf8(text).ok()?.trim().parse().ok()
+    core::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
 }
 
 /// `value` as a line of text, in `text`.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of the kernel's own: devices for buses that need no hardware.
-const OF_THE_KERNEL: [&str; 6] = [
+pub const OF_THE_KERNEL: &[&str] = &[
     "drivers/i2c/i2c-stub.ko",
     "drivers/usb/gadget/udc/udc-core.ko",
     "drivers/usb/gadget/udc/dummy_hcd.ko",
@@ -43,12 +43,12 @@ pub fn program(repository: &Path, dir: &Path, step: &mut Step) -> Result<PathBuf
     Ok(program)
 }
 
-/// Writes the guest's file system, with modules of ours and of the kernel that is built in `kernel`.
+/// Writes the guest's file system, with modules of ours, and some of the kernel that is built in `kernel`.
 pub fn file_system(
     repository: &Path,
     program: &Path,
     modules: &Built,
-    kernel: &Path,
+    (kernel, of_the_kernel): (&Path, &[&str]),
     to: &Path,
 ) -> Result<()> {
     let read =
@@ -70,7 +70,7 @@ pub fn file_system(
             &read(&modules.file(name))?,
         );
     }
-    for module in OF_THE_KERNEL.map(Path::new) {
+    for module in of_the_kernel.iter().map(Path::new) {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         // By the name that the kernel gives it.
         archive.file(

@@ -87,7 +87,7 @@ fn build(
     let lost = missing(wanted, &fs::read_to_string(&config)?);
     if !lost.is_empty() {
         bail!(
-            "Linux {} does not take these lines of linux/kernel.config:\n    {}\n  \
+            "Linux {} does not take these lines of its configuration in linux/:\n    {}\n  \
              look up what each depends on (`config NAME` in the tree's Kconfig files): something it \
              needs is not set, or the name is gone",
             source.version,
@@ -169,10 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn the_repositorys_fragment_is_understood_line_by_line() {
-        let fragment =
-            fs::read_to_string(crate::paths::repository().join("linux/kernel.config")).unwrap();
-        assert!(missing(&fragment, &fragment).is_empty());
-        assert!(missing(&fragment, "").contains(&"CONFIG_KASAN=y"));
+    fn the_repositorys_fragments_are_understood_line_by_line() {
+        for (file, line) in [
+            ("kernel.config", "CONFIG_KASAN=y"),
+            ("bench/kernel.config", "# CONFIG_KASAN is not set"),
+        ] {
+            let path = crate::paths::repository().join("linux").join(file);
+            let fragment = fs::read_to_string(path).unwrap();
+            assert!(missing(&fragment, &fragment).is_empty());
+            assert!(missing(&fragment, "CONFIG_KASAN=m").contains(&line));
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`]; then [`judge`]
 //! says what came of it, for the suites of [`mod@test`].
 
+mod bench;
 mod boot;
 mod cache;
 mod checks;
@@ -52,6 +53,11 @@ enum Chore {
         #[command(subcommand)]
         verb: vm::Verb,
     },
+    /// Measure what devscope costs
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Run the hosted tests under AddressSanitizer
     Asan(checks::Asan),
     /// Explore every pair of who schedules and what is scheduled, and every cycle of three
@@ -67,6 +73,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Vm { verb } => vm::run(verb),
+        Chore::Bench { bench } => bench::run(bench),
         Chore::Asan(asan) => checks::asan(&asan),
         Chore::Explore(explore) => explore::run(&explore),
         Chore::Corpus(corpus) => corpus::run(&corpus),

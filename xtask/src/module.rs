@@ -37,6 +37,11 @@ impl Built {
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.ko"))
     }
+
+    /// What a source has become: `src/lib` is `src/lib.o`.
+    pub fn object(&self, source: &str) -> PathBuf {
+        self.dir.join(format!("{source}.o"))
+    }
 }
 
 /// devscope as part of a module: a crate, and the C that it cannot be without.
@@ -46,6 +51,8 @@ const MUTANTS: &str = "mutants/src/lib";
 /// devscope with its own tests.
 const KUNIT: &str = "kunit/src/lib";
 const HELPERS: &str = "linux/helpers";
+/// What measures, in C.
+const BENCH: &str = "linux/bench/bench";
 
 impl Module {
     /// `examples/<name>/driver.rs`, with devscope.
@@ -87,6 +94,31 @@ impl Module {
             name: format!("{name}_c"),
             objects: vec![format!("linux/c/{name}")],
             rules: String::new(),
+        }
+    }
+
+    /// Of `cargo xtask bench linux`: a column, `linux/bench/c.c`, `rust.rs` or `devscope.rs`, with the
+    /// bench; or `edu` as it is written by hand, `edu_c.c`.
+    pub fn bench(column: &str) -> Self {
+        let name = format!("bench_{column}");
+        let object = format!("linux/bench/{column}");
+        match column {
+            "devscope" => Self::with_crate(&name, &object, CRATE, &[BENCH]),
+            "edu_c" => Self {
+                name,
+                objects: vec![object],
+                rules: String::new(),
+            },
+            "rust" => Self {
+                rules: format!("RUSTFLAGS_{object}.o := -Aunused_attributes --crate-name {name}\n"),
+                objects: vec![object, "linux/bench/rust_helpers".into(), BENCH.into()],
+                name,
+            },
+            _ => Self {
+                name,
+                objects: vec![object, BENCH.into()],
+                rules: String::new(),
+            },
         }
     }
 

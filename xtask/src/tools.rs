@@ -17,7 +17,7 @@ use std::process::Command;
 
 /// Linux 7.3 asks for LLVM 17.0.1 or later.
 const LLVM: &str = "19";
-const LLVM_BIN: &str = "/usr/lib/llvm-19/bin";
+pub const LLVM_BIN: &str = "/usr/lib/llvm-19/bin";
 pub const LLVM_LIB: &str = "/usr/lib/llvm-19/lib";
 /// Linux 7.3 asks for bindgen 0.71.1 or later.
 const BINDGEN: &str = "0.72.1";
@@ -152,6 +152,11 @@ impl Tools {
     /// The version of rustc, as in `1.95.0`.
     pub fn rustc_release(&self) -> &str {
         release(&self.rustc).unwrap_or_default()
+    }
+
+    /// As clang says it.
+    pub fn clang(&self) -> &str {
+        &self.clang
     }
 
     /// Everything about the tools that decides what they make.

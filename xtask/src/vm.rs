@@ -2,6 +2,7 @@
 
 use crate::boot::Accelerator;
 use crate::cache::{self, Cache};
+use crate::command::output_of;
 use crate::judge::{Expects, GuestCase};
 use crate::kernel::Kernel;
 use crate::module::{self, Built, Module};
@@ -10,17 +11,21 @@ use crate::serial::Account;
 use crate::source::Source;
 use crate::suite::{self, Outcome, Verdict};
 use crate::test::{compiled, outcomes, Lab, Suite};
-use crate::tools::{Install, Tools};
+use crate::tools::{Install, Tools, QEMU};
 use crate::{guest, mutants, paths};
 use anyhow::{anyhow, bail, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The drivers that the guest's program knows how to use.
 const RUNNABLE: [&str; 1] = ["edu"];
+
+/// The configuration of the kernel that judges drivers.
+const JUDGE: &str = "linux/kernel.config";
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -102,7 +107,7 @@ impl Prepare {
 
 pub fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Prepare(how) => prepare(&how).map(drop),
+        Verb::Prepare(how) => prepare(&how, JUDGE).map(drop),
         Verb::Build(how) => build(&how),
         Verb::Run(run) => drive(&run),
         Verb::Test(asked) => test(&asked),
@@ -245,11 +250,25 @@ pub struct Ready {
     pub kernel: Kernel,
 }
 
-fn prepare(how: &Prepare) -> Result<Ready> {
+impl Ready {
+    /// Versions of all that decides what a machine executes.
+    pub fn made_with(&self) -> Result<String> {
+        let qemu = output_of(Command::new(QEMU).arg("--version"))?;
+        let qemu = qemu.lines().next().unwrap_or_default();
+        Ok(format!(
+            "Linux {}; rustc {}; {}; {qemu}",
+            self.source.version,
+            self.tools.rustc_release(),
+            self.tools.clang(),
+        ))
+    }
+}
+
+fn prepare(how: &Prepare, config: &str) -> Result<Ready> {
     let cache = Cache::open()?;
     let tools = Tools::prepare(&cache, how.install())?;
     let source = Source::prepare(&cache, &tools, how.linux.as_deref())?;
-    let fragment = paths::repository().join("linux/kernel.config");
+    let fragment = paths::repository().join(config);
     let kernel = Kernel::prepare(&cache, &tools, &source, &fragment)?;
     Ok(Ready {
         tools,
@@ -259,31 +278,36 @@ fn prepare(how: &Prepare) -> Result<Ready> {
 }
 
 /// A run of one verb: what it works with, and where it leaves what it makes.
-struct Work {
-    repository: PathBuf,
-    dir: PathBuf,
-    ready: Ready,
+pub struct Work {
+    pub repository: PathBuf,
+    pub dir: PathBuf,
+    pub ready: Ready,
     _lock: cache::Lock,
 }
 
 impl Work {
     fn begin(verb: &str, how: &Prepare) -> Result<Self> {
+        Self::begin_with(verb, how, JUDGE)
+    }
+
+    /// With the kernel of another configuration.
+    pub fn begin_with(verb: &str, how: &Prepare, config: &str) -> Result<Self> {
         let dir = paths::target().join("vm").join(verb);
         fs::create_dir_all(&dir)?;
         let lock = cache::lock(&dir.join("lock"), &mut Step::quiet())?;
         Ok(Self {
             repository: paths::repository(),
             dir,
-            ready: prepare(how)?,
+            ready: prepare(how, config)?,
             _lock: lock,
         })
     }
 
-    fn logs(&self) -> PathBuf {
+    pub fn logs(&self) -> PathBuf {
         self.dir.join("serial")
     }
 
-    fn modules(&self, modules: &[Module]) -> Result<Built> {
+    pub fn modules(&self, modules: &[Module]) -> Result<Built> {
         let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
         let mut step = Step::start("modules");
         step.say(names.join(", "));
@@ -311,6 +335,17 @@ impl Work {
 
     /// Everything for booting machines with these modules.
     fn lab(&self, modules: &Built, accelerator: Accelerator, cycles: u32) -> Result<Lab> {
+        self.lab_with(modules, guest::OF_THE_KERNEL, accelerator, cycles)
+    }
+
+    /// The same, with these modules of the kernel's own.
+    pub fn lab_with(
+        &self,
+        modules: &Built,
+        of_the_kernel: &[&str],
+        accelerator: Accelerator,
+        cycles: u32,
+    ) -> Result<Lab> {
         let mut step = Step::start("guest");
         let program = guest::program(&self.repository, &self.dir, &mut step)?;
         let initramfs = self.dir.join("initramfs");
@@ -318,7 +353,7 @@ impl Work {
             &self.repository,
             &program,
             modules,
-            &self.ready.kernel.build,
+            (&self.ready.kernel.build, of_the_kernel),
             &initramfs,
         )?;
         let logs = self.logs();

@@ -1,0 +1,105 @@
+//! `cargo xtask bench linux`: the same work in C, in Linux's Rust and with devscope, measured inside
+//! a kernel without debugging options.
+//!
+//! Two passes. Under QEMU's icount with one CPU, the guest's time is the number of instructions
+//! executed, so numbers are exact and repeat anywhere. On two CPUs without icount time passes as it
+//! does on the host; of that, only ratios within one boot are told.
+//!
+//! What is measured is said by the modules of `linux/bench/`, a line for each row; here it is read,
+//! checked, and shown. A row that measured nothing is an error.
+
+mod page;
+mod plot;
+mod rows;
+mod targets;
+mod text;
+
+use self::page::Found;
+use self::rows::Pass;
+use self::text::Sizes;
+use crate::boot::Accelerator;
+use crate::judge::{Expects, GuestCase};
+use crate::module::Module;
+use crate::progress::Step;
+use crate::suite::Verdict;
+use crate::vm::{Prepare, Work};
+use anyhow::{bail, Result};
+use clap::Args;
+use serde_json::json;
+use std::fs;
+
+/// The configuration of the kernel that drivers are measured in.
+const CONFIG: &str = "linux/bench/kernel.config";
+/// As the modules call them.
+pub const COLUMNS: [&str; 3] = ["c", "rust", "devscope"];
+
+#[derive(Args)]
+pub struct Linux {
+    /// Count instructions only: leave out the pass on two CPUs
+    #[arg(long)]
+    counted_only: bool,
+    /// Rewrite docs/performance.md, but for its part on the hosted kernel, and the plots beside it
+    #[arg(long)]
+    write: bool,
+    #[command(flatten)]
+    how: Prepare,
+}
+
+pub fn run(asked: &Linux) -> Result<()> {
+    let work = Work::begin_with("bench", &asked.how, CONFIG)?;
+    let mut modules: Vec<_> = COLUMNS.map(Module::bench).into();
+    modules.push(Module::example("edu"));
+    modules.push(Module::bench("edu_c"));
+    let built = work.modules(&modules)?;
+    let mut accelerators = vec![Accelerator::Counting];
+    if !asked.counted_only {
+        accelerators.push(Accelerator::Tcg);
+    }
+    let mut passes = Vec::new();
+    for accelerator in accelerators {
+        let lab = work.lab_with(&built, &[], accelerator, 0)?;
+        let mut step = Step::start(format!("measuring, {}", accelerator.name()));
+        let judged = lab.run(&COLUMNS.map(case), &mut step)?;
+        // The next pass makes its own.
+        let logs = work.dir.join(format!("serial-{}", passes.len()));
+        let _ = fs::remove_dir_all(&logs);
+        fs::rename(work.logs(), &logs)?;
+        step.note(&format!("serial log: {}", logs.display()));
+        for judged in &judged {
+            if let Verdict::Bad(why) = &judged.verdict {
+                bail!("{}: {why}", judged.case.full_name());
+            }
+        }
+        let lines = judged.iter().flat_map(|judged| &judged.lines);
+        passes.push(Pass::read(lines, accelerator.name())?);
+        step.done("");
+    }
+    let found = Found {
+        made_with: work.ready.made_with()?,
+        passes,
+        sizes: Sizes::of(&built)?,
+    };
+    let results = work.dir.join("linux.json");
+    let text = json!({
+        "made_with": found.made_with,
+        "passes": found.passes.iter().map(Pass::json).collect::<Vec<_>>(),
+        "text": found.sizes.json(),
+    });
+    fs::write(&results, serde_json::to_string_pretty(&text)? + "\n")?;
+    println!("{}\nresults: {}", found.text(), results.display());
+    for pass in &found.passes {
+        pass.check()?;
+    }
+    if asked.write {
+        found.write(&work.repository.join("docs/performance.md"))?;
+    }
+    Ok(())
+}
+
+fn case(column: &'static str) -> GuestCase {
+    GuestCase {
+        suite: "bench",
+        name: column,
+        expects: Expects::Silence,
+    }
+}

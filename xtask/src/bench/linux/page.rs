@@ -1,0 +1,328 @@
+//! How the results are shown: on the terminal, and in `docs/performance.md`.
+//!
+//! The page's words are written by people. What is generated stands between a pair of marks,
+//! `<!-- linux:name -->` and `<!-- /linux:name -->`, and the pictures beside it.
+
+use super::plot::{self, Bars, Line};
+use super::rows::{Pass, NOTHING};
+use super::targets;
+use super::text::{Sizes, EDU};
+use super::COLUMNS;
+use anyhow::{Context, Result};
+use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+/// What everything is shown from.
+pub struct Found {
+    /// Linux, compilers, emulator.
+    pub made_with: String,
+    /// Instructions; then, unless it was left out, times.
+    pub passes: Vec<Pass>,
+    pub sizes: Sizes,
+}
+
+/// Ways to protect a file operation: column, row, and what it is called.
+pub const NODES: [(&str, &str, &str); 6] = [
+    ("c", "ioctl-unprotected", "C, unprotected"),
+    ("c", "ioctl-rwsem", "C, rw_semaphore"),
+    ("c", "ioctl-percpu_ref", "C, percpu_ref"),
+    ("c", "ioctl-drm_dev_enter", "C, drm_dev_enter()"),
+    ("rust", "ioctl-revocable", "Linux Rust, Revocable"),
+    ("devscope", "ioctl-devscope", "devscope"),
+];
+/// What is bound with many registrations: rows, columns, and what it is called.
+const MANY: [(&str, &str, &str); 5] = [
+    ("c", "work", "C, devm, work"),
+    ("rust", "work", "Linux Rust, Devres, work"),
+    ("devscope", "work", "devscope, work"),
+    ("rust", "gate", "Linux Rust, Devres, gates"),
+    ("devscope", "gate", "devscope, gates"),
+];
+const REGISTRATIONS: [u64; 4] = [1, 8, 64, 256];
+
+impl Found {
+    pub fn counted(&self) -> &Pass {
+        &self.passes[0]
+    }
+
+    pub fn timed(&self) -> Option<&Pass> {
+        self.passes.get(1)
+    }
+
+    /// The rows that are one operation each, in all columns that have it.
+    fn operations(&self) -> impl Iterator<Item = &String> {
+        let is_operation = |row: &&String| {
+            *row != NOTHING
+                && !row.starts_with("ioctl-")
+                && COLUMNS
+                    .iter()
+                    .any(|of| self.counted().net(of, row).is_some())
+        };
+        self.counted().order.iter().filter(is_operation)
+    }
+
+    /// Everything, for the terminal.
+    pub fn text(&self) -> String {
+        let parts = [
+            plain(&self.operation_rows()),
+            plain(&self.node_rows()),
+            plain(&self.many_rows()),
+            plain(&self.memory_rows()),
+            plain(&self.size_rows()),
+            plain(&targets::rows(self)),
+        ];
+        format!("\n{}\n\n{}\n", self.made_with, parts.join("\n\n"))
+    }
+
+    fn operation_rows(&self) -> Vec<Vec<String>> {
+        let pass = self.counted();
+        let mut rows = vec![words([
+            "instructions",
+            "C",
+            "Linux Rust",
+            "devscope",
+            "more than C",
+        ])];
+        for row in self.operations() {
+            let cells = COLUMNS.map(|column| match pass.net(column, row) {
+                Some(net) if pass.is_exact(column, row) => net.to_string(),
+                Some(net) => format!("~{net}"),
+                None => "-".into(),
+            });
+            let more = match (pass.net("c", row), pass.net("devscope", row)) {
+                (Some(c), Some(devscope)) => format!("{:+}", devscope as i64 - c as i64),
+                _ => "-".into(),
+            };
+            let [c, rust, devscope] = cells;
+            rows.push(vec![row.clone(), c, rust, devscope, more]);
+        }
+        rows
+    }
+
+    fn node_rows(&self) -> Vec<Vec<String>> {
+        let pass = self.counted();
+        let mut rows = vec![words([
+            "one ioctl()",
+            "instructions",
+            "beside a sleeper",
+            "time, one task",
+            "time, two tasks",
+        ])];
+        let timed = |column, row, what| {
+            let unprotected = self.timed()?.number("c", NODES[0].1, 0, "ticks-by-one")?;
+            let time = self.timed()?.number(column, row, 0, what)?;
+            Some(format!("{:.2}", time as f64 / unprotected as f64))
+        };
+        let or_none = |cell: Option<String>| cell.unwrap_or("-".into());
+        for (column, row, name) in NODES {
+            let beside = format!("{row}-beside-a-sleeper");
+            rows.push(vec![
+                name.to_owned(),
+                or_none(pass.net(column, row).map(|net| net.to_string())),
+                or_none(pass.net(column, &beside).map(|net| net.to_string())),
+                or_none(timed(column, row, "ticks-by-one")),
+                or_none(timed(column, row, "ticks-by-two")),
+            ]);
+        }
+        rows
+    }
+
+    fn many_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![words(["registrations", "1", "8", "64", "256"])];
+        for verb in ["bind", "unbind"] {
+            for pass in &self.passes {
+                for (column, what, name) in MANY {
+                    let row = format!("{verb}-{what}");
+                    let mut cells = vec![format!("{verb}, {name}, {}", pass.name())];
+                    cells.extend(REGISTRATIONS.map(|many| {
+                        let number = |what| pass.number(column, &row, many, what).unwrap_or(0);
+                        let periods = number("grace-periods") + number("expedited");
+                        let time = match pass.is_counted() {
+                            true => number("ticks").to_string(),
+                            // Only a ratio is told: to devm in C, with as many work items.
+                            false => {
+                                let c = format!("{verb}-work");
+                                let c = pass.number("c", &c, many, "ticks").unwrap_or(1);
+                                format!("{:.2}", number("ticks") as f64 / c as f64)
+                            }
+                        };
+                        match periods {
+                            0 => time,
+                            _ => format!("{time} ({periods} GP)"),
+                        }
+                    }));
+                    rows.push(cells);
+                }
+            }
+        }
+        rows
+    }
+
+    fn memory_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![words([
+            "memory of one registration",
+            "bytes",
+            "allocations",
+        ])];
+        for (column, what, name) in MANY {
+            let row = format!("memory-{what}");
+            let each = |what| {
+                let of = |many| self.counted().number(column, &row, many, what).unwrap_or(0);
+                format!("{:.1}", (of(256) as f64 - of(0) as f64) / 256.0)
+            };
+            rows.push(vec![name.to_owned(), each("bytes"), each("allocations")]);
+        }
+        rows
+    }
+
+    fn size_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![words([".text of edu", "bytes", "of C"])];
+        let c = self.sizes.module("c").unwrap_or(1);
+        let mut row = |name: &str, size: u64| {
+            let ratio = format!("{:.2}", size as f64 / c as f64);
+            rows.push(vec![name.to_owned(), size.to_string(), ratio]);
+        };
+        for (column, _) in EDU {
+            if let Some(size) = self.sizes.module(column) {
+                row(&format!("{column}, the module"), size);
+            }
+        }
+        row("devscope, the driver alone", self.sizes.driver);
+        rows
+    }
+
+    /// Rewrites what is generated in the page, and the pictures in the directory beside it.
+    pub fn write(&self, page: &Path) -> Result<()> {
+        let mut text =
+            fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+        let parts = [
+            ("machine", self.made_with.clone()),
+            ("targets", markdown(&targets::rows(self))),
+            ("operations", markdown(&self.operation_rows())),
+            ("nodes", markdown(&self.node_rows())),
+            ("registrations", markdown(&self.many_rows())),
+            ("memory", markdown(&self.memory_rows())),
+            ("text", markdown(&self.size_rows())),
+        ];
+        for (name, part) in parts {
+            text = replaced(&text, name, &part)?;
+        }
+        fs::write(page, text)?;
+        let dir = page.with_extension("");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("linux-operations.svg"), self.bars()? + "\n")?;
+        fs::write(dir.join("linux-unbind.svg"), self.lines()? + "\n")?;
+        Ok(())
+    }
+
+    fn bars(&self) -> Result<String> {
+        // Waking a worker dwarfs the rest.
+        let rows: Vec<_> = self
+            .operations()
+            .filter(|row| *row != "work-schedule-idle")
+            .map(|row| Bars {
+                name: row.clone(),
+                values: COLUMNS.map(|column| self.counted().net(column, row)).into(),
+            })
+            .collect();
+        let names = ["C", "Linux Rust", "devscope"];
+        plot::bars("Instructions executed by one operation", &names, &rows)
+    }
+
+    fn lines(&self) -> Result<String> {
+        let pass = self.passes.last().context("nothing was measured")?;
+        let lines = MANY.map(|(column, what, name)| Line {
+            name: name.to_owned(),
+            points: REGISTRATIONS
+                .iter()
+                .filter_map(|&many| {
+                    let row = format!("unbind-{what}");
+                    let c = pass.number("c", "unbind-work", 1, "ticks")?;
+                    let time = pass.number(column, &row, many, "ticks")?;
+                    Some((many, time / c.max(1)))
+                })
+                .collect(),
+        });
+        plot::lines(
+            "Time to unbind, as a multiple of C with one registration",
+            "x",
+            &lines,
+        )
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).into()
+}
+
+fn plain(rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+        if at == 0 {
+            let _ = writeln!(text, "|---{}|", "|---:".repeat(row.len() - 1));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// `text` with `part` between the marks of `name`.
+fn replaced(text: &str, name: &str, part: &str) -> Result<String> {
+    let (begin, end) = (
+        format!("<!-- linux:{name} -->"),
+        format!("<!-- /linux:{name} -->"),
+    );
+    let found = text.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some(format!("{before}{begin}\n\n{part}\n\n{end}{after}"))
+    });
+    found.with_context(|| format!("docs/performance.md has no {begin} ... {end}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_between_the_marks_is_replaced_and_nothing_else() {
+        let text = "a\n<!-- linux:x -->\nold\n<!-- /linux:x -->\nb\n";
+        let new = replaced(text, "x", "new").unwrap();
+        assert_eq!(new, "a\n<!-- linux:x -->\n\nnew\n\n<!-- /linux:x -->\nb\n");
+        assert_eq!(replaced(&new, "x", "new").unwrap(), new);
+        assert!(replaced(text, "y", "new").is_err());
+    }
+
+    #[test]
+    fn the_page_of_the_checkout_has_all_marks() {
+        let page = crate::paths::repository().join("docs/performance.md");
+        let text = fs::read_to_string(page).unwrap();
+        for name in [
+            "machine",
+            "targets",
+            "operations",
+            "nodes",
+            "registrations",
+            "memory",
+            "text",
+        ] {
+            assert!(replaced(&text, name, "").is_ok(), "{name}");
+        }
+        assert!(text.contains("<!-- hosted:begin -->") && text.contains("<!-- hosted:end -->"));
+    }
+}

@@ -1,0 +1,82 @@
+//! How much code a driver is.
+
+use crate::command::output_of;
+use crate::module::Built;
+use crate::tools::LLVM_BIN;
+use anyhow::Result;
+use serde_json::{json, Value};
+use std::path::Path;
+use std::process::Command;
+
+/// Sizes of `edu`, in bytes of `.text`.
+pub struct Sizes {
+    /// The whole module, by column: for devscope that is the driver with all of the crate.
+    pub modules: Vec<(&'static str, u64)>,
+    /// What of devscope's module is the driver, with what it instantiates.
+    pub driver: u64,
+}
+
+/// The modules in which `edu` is written, by column.
+///
+/// Linux's Rust has none: its misc devices have no `poll()`, and it offers no way to wait for what a softirq
+/// brings that does not go through `bindings`. What could be written would not be the same driver.
+pub const EDU: [(&str, &str); 2] = [("c", "bench_edu_c"), ("devscope", "edu")];
+
+impl Sizes {
+    pub fn of(built: &Built) -> Result<Self> {
+        let mut modules = Vec::new();
+        for (column, module) in EDU {
+            modules.push((column, text(&built.file(module))?));
+        }
+        let driver = text(&built.object("examples/edu/driver"))?;
+        Ok(Self { modules, driver })
+    }
+
+    pub fn module(&self, column: &str) -> Option<u64> {
+        let found = self.modules.iter().find(|(of, _)| *of == column);
+        found.map(|(_, size)| *size)
+    }
+
+    pub fn json(&self) -> Value {
+        let modules: serde_json::Map<_, _> = self
+            .modules
+            .iter()
+            .map(|(column, size)| ((*column).to_owned(), json!(size)))
+            .collect();
+        json!({"modules": modules, "driver_with_devscope": self.driver})
+    }
+}
+
+/// The bytes of all sections of code that stay: `.text` and `.text.*`, not `.init.text`.
+fn text(object: &Path) -> Result<u64> {
+    let size = Path::new(LLVM_BIN).join("llvm-size");
+    let listed = output_of(Command::new(size).arg("-A").arg(object))?;
+    let found = in_sections(&listed);
+    if found == 0 {
+        anyhow::bail!("{} has no code", object.display());
+    }
+    Ok(found)
+}
+
+fn in_sections(listed: &str) -> u64 {
+    listed
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next()?;
+            let size = words.next()?.parse::<u64>().ok()?;
+            (name == ".text" || name.starts_with(".text.")).then_some(size)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_stays_is_counted() {
+        let listed = "edu.ko  :\nsection size addr\n.text 100 0\n.text.unlikely 20 0\n.init.text 7 0\n.data 9 0\nTotal 136\n";
+        assert_eq!(in_sections(listed), 120);
+    }
+}
