@@ -48,8 +48,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let chosen = match arguments.names.as_slice() {
         [] => None,
-        names => Some(choose(&corpus.bugs, names)?),
+        names => match choose(&corpus.bugs, names) {
+            Ok(chosen) => Some(chosen),
+            // It may be among those that are wrong.
+            Err(error) => {
+                print(&corpus.complaints);
+                return Err(error);
+            }
+        },
     };
+    if let Some(bugs) = &chosen {
+        complaints.retain(|complaint| bugs.iter().any(|bug| complaint.contains(&bug.id)));
+    }
     let only = chosen.as_deref();
     let evidence = gather(only.unwrap_or(&corpus.bugs), &programs, only.is_some())?;
     complaints.extend(checks::after(&corpus, &programs, &evidence, only));
@@ -59,11 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if !complaints.is_empty() {
-        println!();
-        for complaint in &complaints {
-            println!("{complaint}");
-        }
-        bail!("the corpus does not hold: {} complaints", complaints.len());
+        print(&complaints);
+        bail!("the corpus does not hold; complaints: {}", complaints.len());
     }
     if only.is_some() {
         return Ok(());
@@ -82,6 +89,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{} bugs in {}", facts.bugs.len(), clock(started.elapsed()));
     Ok(())
+}
+
+fn print(complaints: &[String]) {
+    println!();
+    for complaint in complaints {
+        println!("{complaint}");
+    }
 }
 
 /// The bugs with one of these in their names, or of these patterns.

@@ -361,9 +361,9 @@ fn reverse(facts: &Facts<'_>) -> String {
 ## The reverse
 
 That nothing is found in a shape means something only if the same exploration finds the bug where it is.
-So {drivers} of the drivers are written as in C, too, on the raw bindings, with the mistake in them. The *defect*
-is the driver as it was; the *first fix* is what it was after a fix that did not hold; in the *cure*, as many
-schedules as are tried may find nothing. {first_fixes}
+So here are drivers as they are in C, {drivers} of them, on the raw bindings. The *defect* is the driver as it
+was; the *first fix*, where there is one, is what it was after a fix that did not hold; in the *cure* nothing
+may be found. {first_fixes}
 
 The numbers are schedules until something is found. How many that takes depends on the seed that they come
 from, so the median over {seeds} seeds is in brackets. The time is that until the defect is found, on the
