@@ -1,4 +1,21 @@
 //! The entries: `corpus/bugs/<pattern>.toml`, read and checked each for itself.
+//!
+//! ```toml
+//! [[bug]]
+//! id = "powermate-config-urb"
+//! cve = "CVE-2023-52475"            # "" if there is none
+//! commit = "5c15c60e7be6"           # that fixed it; "" if it is not public
+//! driver = "drivers/input/misc/powermate.c"
+//! shape = """
+//! What calls what, in a few lines: they are shown as they are.
+//! """
+//! verdict = "impossible"            # or rejected, refused, uncovered
+//! program = "urb_of_two"            # a module of corpus/src/shapes; ui-tests/corpus/x.rs if rejected
+//! why = "What devscope does to it, in a sentence or two, in Markdown."
+//! stands_in = "HID device"          # only if the program has one: what something stands in for
+//! ```
+//!
+//! What is uncovered has no program, but `edge`, one of [`Edge`]'s names, and `needs`: what would be needed.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
