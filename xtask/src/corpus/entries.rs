@@ -264,6 +264,7 @@ pub fn read(repository: &Path) -> Result<Corpus> {
             fs::read_to_string(&path).with_context(|| format!("cannot read {BUGS}/{name}"))?;
         corpus.add(&name, &text);
     }
+    corpus.bugs.sort_by_key(|bug| bug.pattern);
     if corpus.bugs.is_empty() && corpus.complaints.is_empty() {
         corpus.complaints.push(format!(
             "{BUGS} has no entries: write the first into {BUGS}/<pattern>.toml, beginning [[bug]]"

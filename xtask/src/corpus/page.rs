@@ -112,12 +112,12 @@ what it would take. It is a selection, not a census.
 
 ## How far to believe it
 
+- {stand_ins}
 - **A program has the shape of a driver, not its code:** who calls and schedules whom, who frees what. What
   the driver does to its hardware is left out, and a verdict says nothing about it.
 - **Exploring is not proving.** A shape is run under many schedules of one seed. The argument for all of
   them is in [`soundness.md`](soundness.md), and the model is believed as far as
   [`FIDELITY.md`](../hosted/FIDELITY.md) says. Would it notice? That is [the reverse](#the-reverse).
-- {stand_ins}
 - Every program is run before this page is written, and CI fails if one of them no longer shows what an
   entry says, if an entry and its program do not name each other, or if this page is not what comes out.
 
@@ -136,10 +136,14 @@ what it would take. It is a selection, not a census.
 
 /// The id for the example of a command, filled up to the comments of the others.
 fn example(facts: &Facts<'_>) -> String {
-    let id = facts.bugs.iter().find(|bug| is_covered(bug));
+    let mut bugs = facts.bugs.iter();
+    let id = bugs.find(|bug| is_covered(bug) && bug.id.len() <= 18);
     let id = id.or(facts.bugs.first()).map_or("ID", |bug| &bug.id);
     format!("{id:<18}")
 }
+
+/// How many objects are named of those that something stands in for; there are many with one bug each.
+const FREQUENT: usize = 8;
 
 fn stand_ins(facts: &Facts<'_>) -> String {
     let count = facts.stand_ins();
@@ -147,19 +151,20 @@ fn stand_ins(facts: &Facts<'_>) -> String {
         return "**Nothing stands in for anything:** each program uses what Linux has Rust bindings for."
             .to_owned();
     }
-    let objects: Vec<_> = facts
-        .objects()
-        .into_iter()
+    let objects = facts.objects();
+    let frequent = objects.iter().take(FREQUENT);
+    let mut named: Vec<_> = frequent
         .map(|(object, count)| format!("{object} ({count})"))
         .collect();
-    format!(
-        "**{count} of the {covered} verdicts on bugs that are covered rest on a stand-in:** Linux has no Rust
-  binding for some object of another subsystem that the driver uses, and the program has a piece of Rust in
-  its place. It shows what devscope does around such an object; the driver itself cannot be written with it
-  today. The objects: {objects}.",
+    if objects.len() > FREQUENT {
+        named.push(counted(objects.len() - FREQUENT, "other"));
+    }
+    let text = format!(
+        "**{count} of the {covered} verdicts on bugs that are covered rest on a stand-in.** The driver uses some object of another subsystem for which Linux has no Rust binding, and the program has a piece of Rust in its place. It shows what devscope does around such an object; the driver itself cannot be written in Rust today. Each bug says what the object is: {objects}.",
         covered = facts.covered(),
-        objects = objects.join(", "),
-    )
+        objects = listed(&named),
+    );
+    wrapped(&text).trim_end().replace('\n', "\n  ")
 }
 
 fn numbers(facts: &Facts<'_>) -> String {
@@ -205,8 +210,8 @@ fn totals(facts: &Facts<'_>) -> String {
     let rest = match facts.stand_ins() {
         0 => String::new(),
         count => format!(
-            " Of the {covered} that are covered, {count} {} shown with a stand-in for an object of another subsystem, for which Linux has no Rust binding.",
-            if count == 1 { "is" } else { "are" },
+            " Of the {covered} that are covered, {} shown with a stand-in: the driver uses an object of another subsystem for which Linux has no Rust binding, and cannot be written in Rust today.",
+            are(count),
         ),
     };
     format!(
@@ -248,7 +253,7 @@ fn covered_bug(facts: &Facts<'_>, bug: &Bug) -> String {
         record(bug),
         indented(&bug.shape),
         capital(bug.verdict().name()),
-        bug.why,
+        stopped(&bug.why),
         shown_by(facts, bug),
     )
 }
@@ -334,11 +339,12 @@ fn uncovered(facts: &Facts<'_>) -> String {
             };
             let _ = write!(
                 text,
-                "#### {}\n\n{} · [{pattern}](#{pattern})\n\n{}\n**Uncovered.** {}\n\nNeeded: {needs}\n\n",
+                "#### {}\n\n{} · [{pattern}](#{pattern})\n\n{}\n**Uncovered.** {}\n\nNeeded: {}\n\n",
                 bug.id,
                 record(bug),
                 indented(&bug.shape),
-                bug.why,
+                stopped(&bug.why),
+                stopped(needs),
                 pattern = bug.pattern,
             );
         }
@@ -489,12 +495,14 @@ pub fn readme(readme: &str, facts: &Facts<'_>) -> Option<String> {
     ))
 }
 
+const WIDTH: usize = 105;
+
 /// Lines of the README's length.
 fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut length = 0;
     for word in text.split_whitespace() {
-        if length > 0 && length + 1 + word.len() > 105 {
+        if length > 0 && length + 1 + word.len() > WIDTH {
             lines.push('\n');
             length = 0;
         }
@@ -508,12 +516,26 @@ fn wrapped(text: &str) -> String {
     lines + "\n"
 }
 
-/// As a block of code, which no character in it can end.
+/// As a block of code, which no character in it can end. Long lines go on further in, since such a block
+/// is not wrapped by whoever shows it.
 fn indented(text: &str) -> String {
-    let lines = text
-        .lines()
-        .map(|line| format!("    {}\n", line.trim_end()));
-    lines.collect()
+    let mut block = String::new();
+    for line in text.lines() {
+        let own = &line[..line.len() - line.trim_start().len()];
+        for (at, part) in wrapped(line).lines().enumerate() {
+            let further = if at == 0 { "" } else { "  " };
+            let _ = writeln!(block, "    {own}{further}{part}");
+        }
+    }
+    block
+}
+
+/// With the full stop that a sentence has, if it has none.
+fn stopped(text: &str) -> String {
+    match text.ends_with(['.', '!', '?']) {
+        true => text.to_owned(),
+        false => format!("{text}."),
+    }
 }
 
 /// As code, whatever quotes are in it.

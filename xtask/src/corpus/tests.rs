@@ -689,15 +689,31 @@ fn the_page_has_each_bug_with_its_verdict_and_a_link_to_what_shows_it() {
         "schedules, which came to \"refused: mod_timer\".",
         "[Written as in C](../corpus/src/defects/cycle_in_c.rs)",
         "## Not covered\n\n1 bug: 1 for what the hardware does.",
-        "Needed: a device that can be told to stop",
+        "Needed: a device that can be told to stop.\n",
         "| [timer-after-free](#timer-after-free) | 1 | 1 | 1 | 1 | 4 | 1 |",
-        "**1 of the 3 verdicts on bugs that are covered rest on a stand-in:**",
-        "The objects: HID (1).",
+        "- **1 of the 3 verdicts on bugs that are covered rest on a stand-in.**",
+        "what the object is: HID (1).",
         "The one first fix would have been caught.",
         "| 3,000 (41) | 3,000 | 3,000 | ran after it was freed \\| at once; first fix: still pending | 500.0 ms |",
     ] {
         assert!(page.contains(words), "{words}\n\n{page}");
     }
+}
+
+#[test]
+fn a_shape_of_long_lines_is_wrapped_and_keeps_its_own() {
+    let shape = format!("remove() frees\\n  {}end", "irq -> work; ".repeat(9));
+    let corpus = corpus_with(REFUSED, "timer -> work -> timer", &shape);
+    let page = page(&Facts {
+        bugs: &corpus.bugs,
+        programs: &programs(),
+        evidence: &evidence(),
+    });
+    assert!(
+        page.contains("\n    remove() frees\n      irq ->"),
+        "{page}"
+    );
+    assert!(page.contains("work;\n        irq -> work; end\n"), "{page}");
 }
 
 #[test]
@@ -723,7 +739,7 @@ fn the_readme_has_the_totals_and_the_edges_and_is_otherwise_left_alone() {
     let before = "# x\n<!-- corpus:begin -->\nold\n<!-- corpus:end -->\n\nrest\n";
     let after = readme(before, &facts).unwrap();
     let words = after.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("Of 4 real bugs, 1 is rejected by the compiler, 1 is impossible to write, and 1 is refused when the call is made. 1 is not covered: 1 for what the hardware does. Of the 3 that are covered, 1 is shown with a stand-in"), "{after}");
+    assert!(words.contains("Of 4 real bugs, 1 is rejected by the compiler, 1 is impossible to write, and 1 is refused when the call is made. 1 is not covered: 1 for what the hardware does. Of the 3 that are covered, 1 is shown with a stand-in:"), "{after}");
     assert!(after.starts_with("# x\n<!-- corpus:begin -->\n**Held"));
     assert!(after.ends_with("\n<!-- corpus:end -->\n\nrest\n"));
     assert!(after.lines().all(|line| line.len() <= 105));
