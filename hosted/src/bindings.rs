@@ -540,9 +540,9 @@ pub struct usb_device_id {
 
 pub type usb_complete_t = Option<unsafe extern "C" fn(arg1: *mut urb)>;
 
-/// State is the machine's: see `hosted/src/hosted/urb.rs`.
+/// State is the machine's: see `hosted/src/hosted/urb.rs`. In Linux it ends with an array without a length,
+/// so that it is not copied.
 #[repr(C)]
-#[derive(Copy, Clone)]
 pub struct urb {
     pub dev: *mut usb_device,
     pub pipe: ffi::c_uint,

@@ -60,6 +60,7 @@ pub const DELIBERATE: &[Deliberate] = &[
             "kernel::bindings::tasklet_disable_nosync",
             "kernel::bindings::tasklet_enable",
             "kernel::bindings::tasklet_schedule",
+            "kernel::bindings::timer_pending",
             "kernel::bindings::usleep_range",
         ],
     },
