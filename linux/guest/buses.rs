@@ -118,9 +118,10 @@ fn hardware<B: Bus>(bus: &B) -> Result<String> {
     for (module, parameters) in &others {
         module.load(parameters)?;
     }
-    let driver = Module(format!("on_{}", B::NAME));
+    let name = format!("on_{}", B::NAME);
+    let driver = Module::with_devscope(&name);
     driver.load("")?;
-    let (dir, node) = (driver_dir::<B>(), PathBuf::from("/dev").join(&driver.0));
+    let (dir, node) = (driver_dir::<B>(), PathBuf::from("/dev").join(name));
     bus.plug()?;
     for _ in 0..CYCLES {
         let device = wait_bound(&dir)?;

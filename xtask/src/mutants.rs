@@ -14,9 +14,10 @@ use std::path::Path;
 use std::time::Instant;
 
 /// The drivers that the cases use.
-pub const DRIVERS: [&str; 3] = ["case1", "case2", "edu"];
+pub const DRIVERS: [&str; 4] = ["case1", "case2", "edu", "on_usb"];
 
-const CASES: [GuestCase; 4] = [
+const CASES: [GuestCase; 5] = [
+    case("buses", "usb"),
     case("seed-rust", "case2"),
     case("seed-rust", "case1-late"),
     case("seed-rust", "case1-storm"),
