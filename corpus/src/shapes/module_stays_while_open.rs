@@ -22,7 +22,7 @@ use kernel::{
 };
 use std::marker::PhantomData;
 
-pub const BUGS: &[&str] = &["rfkill-fops-owner", "uio-owner-while-open"];
+pub const BUGS: &[&str] = &["rfkill-fops-owner"];
 pub const REACHES: &[&str] = &[
     "unload while a file was open",
     "unload while a file was open and the device unbound",
