@@ -20,7 +20,7 @@ use devscope::{
 };
 use kernel::{
     bindings::{POLLERR, POLLHUP, POLLIN},
-    hosted::{edu::Edu, Machine, OpenFile},
+    hosted::{edu::Edu, Machine, OpenFile, OpenFlags},
     iov::{IovIterDest, IovIterSource},
     prelude::*,
     sync::{
@@ -148,6 +148,9 @@ pub fn scenario(machine: &Machine) {
         let file = machine.open("again").expect("the node opens");
         for old in &files {
             assert_eq!(write(old), Err(ENODEV));
+            // By the old inode nobody comes to the new device, though it has the same number.
+            let again = old.reopen(OpenFlags::default());
+            assert_eq!(again.err(), Some(ENODEV));
         }
         assert_eq!(write(&file), Ok(1));
         epoll
