@@ -28,6 +28,7 @@ use kernel::{
         Arc,
     },
 };
+use std::{cell::Cell, rc::Rc};
 
 pub const BUGS: &[&str] = &[
     "f-hid-cdev-reinit",
@@ -179,11 +180,20 @@ pub fn scenario(machine: &Machine) {
     // Closed in any order: one while the device is being bound, one while it is bound, one at the end.
     let mut next = || files.remove(machine.choose(files.len()));
     let (first, second, third) = (next(), next(), next());
-    let closes = machine.spawn("closes", move || {
-        first.close().expect("close() succeeds");
-        reached("a file was closed while the device was being bound");
+    let binding = Rc::new(Cell::new(false));
+    let closes = machine.spawn("closes", {
+        let binding = binding.clone();
+        move || {
+            let before = binding.get();
+            first.close().expect("close() succeeds");
+            if before && binding.get() {
+                reached("a file was closed while the device was being bound");
+            }
+        }
     });
+    binding.set(true);
     slot.bind().expect("the device binds once more");
+    binding.set(false);
     second.close().expect("close() succeeds");
     reached("a file of an earlier binding was closed while a later one was there");
     closes.join();
