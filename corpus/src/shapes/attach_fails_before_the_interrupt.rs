@@ -1,102 +1,135 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Probing registers a node and fails before the interrupt has been requested.
+//! Probing fails: before the interrupt has been requested, after it, or after a controller has been
+//! registered with another subsystem.
 //!
-//! One driver's cleanup freed an interrupt that it had only noted the number of; another's freed by hand what
-//! it had registered, and devres did so again. Here a driver frees no registration, and what has not joined
-//! the scope is not taken down. mISDN and the SPI core are left out: a device node is what is registered.
+//! One driver freed an interrupt that it had never requested, since its number was in its place already; one
+//! gave a controller back which devres was to give back as well. Here what has been registered is in the
+//! scope, once, and what has not is not; there is no second list of it. [`outside`] stands in for the SPI core.
 
 use crate::{
     harness::reached,
-    stage::{canary, touch, Data, Shape, Shaped},
+    stage::{bind, canary, outside, take_away, touch, Data, Shape, Shaped},
 };
-use devscope::{file::File, Scope};
+use devscope::{entrance::Side, work::Work, Scope};
 use kernel::{
-    hosted::{edu::Edu, Machine},
+    hosted::{edu::Edu, Machine, ModuleInfo},
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc,
-    },
+    sync::atomic::Atomic,
+    time::{delay::fsleep, Delta},
 };
 
 pub const BUGS: &[&str] = &["lpspi-probe-double-owner", "netjet-irq-not-requested"];
-pub const REACHES: &[&str] = &["failed before the line was requested", "failed after it"];
+pub const REACHES: &[&str] = &[
+    "failed before the interrupt was requested",
+    "failed after the interrupt was requested",
+    "failed after the controller was registered",
+    "interrupt came while attach() failed",
+    "transfer was queued before attach() failed",
+    "transfer was queued when the controller had gone",
+];
 
 pub struct Card {
-    /// How far this attempt gets.
-    attempt: Atomic<i32>,
+    controller: KBox<Atomic<i64>>,
 }
 
-struct Transfers<'a> {
-    card: &'a Card,
-    canary: KBox<Atomic<i64>>,
+/// What a transfer finds.
+struct Transfers;
+
+impl Side for Transfers {
+    type Device<'a> = (&'a Card, Work<'a>);
 }
 
-struct Opened;
+/// Where it fails.
+const BEFORE: u32 = 1;
+const AFTER: u32 = 2;
+const REGISTERED: u32 = 3;
 
-#[vtable]
-impl File for Opened {
-    type OwnerModule = module::Owner;
-    type Device<'a> = Transfers<'a>;
+driver!(module, super::Driver<0>);
+driver!(before, super::Driver<{ super::BEFORE }>);
+driver!(after, super::Driver<{ super::AFTER }>);
+driver!(registered, super::Driver<{ super::REGISTERED }>);
+pub struct Driver<const FAILS: u32>;
 
-    fn open(transfers: &Transfers<'_>) -> Result<Arc<Self>> {
-        touch(&transfers.canary);
-        Ok(Arc::new(Opened, GFP_KERNEL)?)
-    }
-
-    fn ioctl(&self, transfers: &Transfers<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
-        touch(&transfers.canary);
-        Ok(transfers.card.attempt.load(Relaxed) as isize)
-    }
-}
-
-driver!(module, super::Driver);
-pub struct Driver;
-
-/// How far the next attempts get: each of them, once.
-static ATTEMPTS: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
-
-impl Shape for Driver {
+impl<const FAILS: u32> Shape for Driver<FAILS> {
     type Own = Card;
 
     fn own() -> impl PinInit<Card, Error> {
-        let attempt = ATTEMPTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Ok(Card {
-            attempt: Atomic::new(attempt % 2),
-        })
+        try_init!(Card {
+            controller: canary()?,
+        }? Error)
     }
 
-    fn attach<'a>(data: &'a Data<'_, Card>, scope: &mut Scope<'a>) -> Result {
-        let card: &'a Card = data;
+    fn attach<'a>(card: &'a Data<'_, Card>, scope: &mut Scope<'a>) -> Result {
         let canary = canary()?;
-        scope.misc_device::<Opened>(c"card", Transfers { card, canary })?;
-        if card.attempt.load(Relaxed) == 0 {
-            reached("failed before the line was requested");
-            return Err(EBUSY);
+        let work = scope.work(move || touch(&canary))?;
+        // The device may interrupt whenever it likes.
+        card.raise();
+        if FAILS == BEFORE {
+            reached("failed before the interrupt was requested");
+            return card.fail(ENODEV);
         }
-        data.handle(scope, 0, || {})?;
-        data.raise();
-        reached("failed after it");
-        Err(EIO)
+        card.handle(scope, 0, move || {
+            card.late("interrupt came while attach() failed");
+            work.schedule();
+        })?;
+        card.raise();
+        if FAILS == AFTER {
+            reached("failed after the interrupt was requested");
+            return card.fail(EIO);
+        }
+        let transfers = scope.entrance::<Transfers>((card, work))?;
+        outside::register(move |_| {
+            let queued = transfers.try_access_with(|(card, work)| {
+                touch(&card.controller);
+                work.schedule();
+                if FAILS == REGISTERED {
+                    reached("transfer was queued before attach() failed");
+                }
+            });
+            queued
+                .ok_or(ENODEV)
+                .inspect_err(|_| reached("transfer was queued when the controller had gone"))
+        });
+        if FAILS == REGISTERED {
+            fsleep(Delta::from_micros(100));
+            reached("failed after the controller was registered");
+            return card.fail(EIO);
+        }
+        Ok(())
     }
 }
 
 pub fn scenario(machine: &Machine) {
-    let module = machine.load(&module::MODULE).expect("the module loads");
-    let programs = *machine;
-    let program = machine.spawn("program", move || {
-        for _ in 0..2 {
-            if let Ok(file) = programs.open("card") {
-                let _ = file.ioctl(0, 0);
-                file.close().expect("close() succeeds");
+    let edu = Edu::new();
+    let hardware = machine.spawn("hardware", {
+        let edu = edu.clone();
+        move || {
+            for _ in 0..3 {
+                edu.raise(1);
+                kernel::hosted::preempt();
             }
         }
     });
-    let slot = machine.plug_pci(Edu::new());
+    let subsystem = machine.spawn("subsystem", || {
+        for _ in 0..4 {
+            let _ = outside::call(0);
+            kernel::hosted::preempt();
+        }
+    });
+    let modules: [&'static ModuleInfo; 3] = [&before::MODULE, &after::MODULE, &registered::MODULE];
+    let module = machine.load(modules[machine.choose(3)]);
+    let module = module.expect("the module loads");
+    let slot = machine.plug_pci(edu);
     assert!(!slot.is_bound());
-    assert!(slot.bind().is_err());
-    program.join();
-    module.unload().expect("the module unloads");
-    slot.unplug();
+    hardware.join();
+    subsystem.join();
+    assert!(outside::call(0).is_err());
+    take_away(module, slot);
+    // And there is nothing left in the way of one that succeeds.
+    let (module, slot) = bind(machine, &module::MODULE, Edu::new());
+    assert_eq!(outside::call(0), Ok(()));
+    slot.unbind().expect("the device unbinds");
+    outside::forget();
+    take_away(module, slot);
 }

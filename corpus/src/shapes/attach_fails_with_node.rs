@@ -1,117 +1,202 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Probing registers a node, which a program opens at once; a second node cannot be registered, or buffers
-//! cannot be had, and probing fails.
+//! Probing registers a node, which a program opens at once, and then fails. The program goes on using what it
+//! has opened, and closes it later.
 //!
-//! The drivers' error paths freed the structure that the open file went on using, and whose last close freed
-//! it once more. Here the file that was opened meanwhile outlives the attempt, and is told ENODEV. V4L2 and
-//! the minors of USB classes are stood in for by nodes of the driver's own.
+//! The drivers took the node away and freed the structure, and the last close freed it again. Here a file is
+//! freed by its last close and nothing else, and it has nothing of the device. A character device stands in
+//! for those of V4L2 and DVB. One driver fails when it cannot have its second node, one when the firmware
+//! cannot be loaded.
 
 use crate::{
     harness::reached,
     stage::{canary, touch, Data, Shape, Shaped},
 };
-use devscope::{file::File, Scope};
+use devscope::{
+    cdev::Region,
+    file::{File, Kiocb},
+    wait::WaitQueue,
+    Scope,
+};
 use kernel::{
     hosted::{edu::Edu, Machine},
+    iov::IovIterDest,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc,
-    },
+    sync::{atomic::Atomic, Arc},
+    time::{delay::fsleep, Delta},
+    ModuleMetadata,
 };
+use std::{cell::Cell, marker::PhantomData, rc::Rc};
 
 pub const BUGS: &[&str] = &["as102-kfree-after-register", "hackrf-kfree-after-register"];
 pub const REACHES: &[&str] = &[
-    "used before attach() failed",
-    "refused: attach() had failed",
-    "closed after attach() had failed",
+    "opened before attach() failed",
+    "read before attach() failed",
+    "refused: a read() that slept when attach() failed",
+    "refused: a read() after attach() has failed",
+    "refused: an ioctl() after attach() has failed",
+    "refused: an open() that had found the node",
+    "closed after attach() has failed",
 ];
 
-pub struct Tuner {
-    streams: Atomic<i32>,
+static REGION: Region = Region::new(c"hackrf", 2);
+
+const TUNE: u32 = 1;
+
+pub struct Radio {
+    buffers: KBox<Atomic<i64>>,
 }
 
-struct Receive<'a> {
-    tuner: &'a Tuner,
+pub struct Device<'a> {
+    radio: &'a Data<'a, Radio>,
+    filled: WaitQueue<'a>,
     canary: KBox<Atomic<i64>>,
 }
 
-struct Opened;
+/// How `attach()` fails.
+pub trait Fails: Send + Sync + 'static {
+    type Module: ModuleMetadata;
+    /// When it has both nodes, or since it cannot have the second.
+    const BOTH_NODES: bool;
+}
+
+pub struct NoSecondNode;
+
+impl Fails for NoSecondNode {
+    type Module = no_second_node::Owner;
+    const BOTH_NODES: bool = false;
+}
+
+pub struct NoFirmware;
+
+impl Fails for NoFirmware {
+    type Module = no_firmware::Owner;
+    const BOTH_NODES: bool = true;
+}
+
+/// An open file.
+struct Node<F> {
+    own: KBox<Atomic<i64>>,
+    _fails: PhantomData<F>,
+}
 
 #[vtable]
-impl File for Opened {
-    type OwnerModule = module::Owner;
-    type Device<'a> = Receive<'a>;
+impl<F: Fails> File for Node<F> {
+    type Device<'a> = Device<'a>;
+    type OwnerModule = F::Module;
 
-    fn open(receive: &Receive<'_>) -> Result<Arc<Self>> {
-        touch(&receive.canary);
-        Ok(Arc::new(Opened, GFP_KERNEL)?)
+    fn open(dev: &Device<'_>) -> Result<Arc<Self>> {
+        touch(&dev.canary);
+        touch(&dev.radio.buffers);
+        let node = Node {
+            own: canary()?,
+            _fails: PhantomData,
+        };
+        Ok(Arc::new(node, GFP_KERNEL)?)
     }
 
-    fn ioctl(&self, receive: &Receive<'_>, _cmd: u32, _arg: usize) -> Result<isize> {
-        touch(&receive.canary);
-        receive.tuner.streams.add(1, Relaxed);
+    /// Waits for what does not come any more.
+    fn read_iter(
+        &self,
+        dev: &Device<'_>,
+        _: &mut Kiocb<'_>,
+        _: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        touch(&self.own);
+        reached("read before attach() failed");
+        dev.filled
+            .wait_until(|| false)
+            .inspect_err(|_| reached("refused: a read() that slept when attach() failed"))?;
         Ok(0)
+    }
+
+    fn ioctl(&self, dev: &Device<'_>, _: u32, _: usize) -> Result<isize> {
+        touch(&dev.canary);
+        touch(&dev.radio.buffers);
+        Ok(0)
+    }
+
+    fn release(this: Arc<Self>) {
+        touch(&this.own);
     }
 }
 
-driver!(module, super::Driver);
-pub struct Driver;
+driver!(no_second_node, super::Driver<super::NoSecondNode>);
+driver!(no_firmware, super::Driver<super::NoFirmware>);
+pub struct Driver<F>(PhantomData<F>);
 
-impl Shape for Driver {
-    type Own = Tuner;
+impl<F: Fails> Shape for Driver<F> {
+    type Own = Radio;
 
-    fn own() -> impl PinInit<Tuner, Error> {
-        Ok(Tuner {
-            streams: Atomic::new(0),
-        })
+    fn own() -> impl PinInit<Radio, Error> {
+        try_init!(Radio {
+            buffers: canary()?,
+        }? Error)
     }
 
-    fn attach<'a>(data: &'a Data<'_, Tuner>, scope: &mut Scope<'a>) -> Result {
-        let tuner: &'a Tuner = data;
-        let (first, second) = (canary()?, canary()?);
-        scope.misc_device::<Opened>(
-            c"rx",
-            Receive {
-                tuner,
-                canary: first,
-            },
-        )?;
-        // Of this name there is one already.
-        scope.misc_device::<Opened>(
-            c"rx",
-            Receive {
-                tuner,
-                canary: second,
-            },
-        )
+    fn attach<'a>(radio: &'a Data<'_, Radio>, scope: &mut Scope<'a>) -> Result {
+        let filled = scope.wait_queue()?;
+        let minors = scope.minors(&REGION, 2, radio.pdev.as_ref())?;
+        let device = || -> Result<_> {
+            Ok(Device {
+                radio,
+                filled,
+                canary: canary()?,
+            })
+        };
+        scope.cdev::<Node<F>>(minors, 0, fmt!("rx"), device()?)?;
+        // From here on programs have it.
+        fsleep(Delta::from_micros(500));
+        let second = if F::BOTH_NODES { "tx" } else { "rx" };
+        scope.cdev::<Node<F>>(minors, 1, fmt!("{second}"), device()?)?;
+        fsleep(Delta::from_micros(500));
+        radio.fail(ENOENT)
     }
 }
 
 pub fn scenario(machine: &Machine) {
-    let module = machine.load(&module::MODULE).expect("the module loads");
-    let programs = *machine;
-    let program = machine.spawn("program", move || {
-        let Ok(file) = programs.open("rx") else {
-            return;
-        };
-        match file.ioctl(0, 0) {
-            Ok(_) => reached("used before attach() failed"),
-            Err(error) => {
-                assert_eq!(error, ENODEV);
-                reached("refused: attach() had failed");
+    let m = *machine;
+    let over = Rc::new(Cell::new(false));
+    let program = machine.spawn("program", {
+        let over = over.clone();
+        move || loop {
+            match m.open("rx") {
+                Ok(file) => {
+                    if !over.get() {
+                        reached("opened before attach() failed");
+                    }
+                    if file.ioctl(TUNE, 0).is_ok() && m.choose(2) == 0 {
+                        assert_eq!(file.read(&mut [0]), Err(ENODEV));
+                    }
+                    return Some(file);
+                }
+                Err(ENOENT) if !over.get() => kernel::hosted::relax(),
+                Err(error) => {
+                    if error == ENODEV {
+                        reached("refused: an open() that had found the node");
+                    }
+                    return None;
+                }
             }
         }
-        programs.preempt();
-        if file.ioctl(0, 0).is_err() {
-            reached("closed after attach() had failed");
-        }
-        file.close().expect("close() succeeds");
     });
+    let module = match machine.choose(2) {
+        0 => &no_second_node::MODULE,
+        _ => &no_firmware::MODULE,
+    };
+    let module = machine.load(module).expect("the module loads");
     let slot = machine.plug_pci(Edu::new());
     assert!(!slot.is_bound());
-    program.join();
+    over.set(true);
+    if let Some(file) = program.join() {
+        assert_eq!(module.unload(), Err(EAGAIN));
+        assert_eq!(file.read(&mut [0]), Err(ENODEV));
+        reached("refused: a read() after attach() has failed");
+        assert_eq!(file.ioctl(TUNE, 0), Err(ENODEV));
+        reached("refused: an ioctl() after attach() has failed");
+        file.close().expect("close() succeeds");
+        reached("closed after attach() has failed");
+    }
     module.unload().expect("the module unloads");
     slot.unplug();
 }

@@ -1,67 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Probing queues work that polls for interrupts, queues itself, and queues more; then it fails.
+//! Probing queues work: a poll of the device, which queues itself and other work, and what a reset wants to
+//! have done. Then it fails.
 //!
-//! The drivers' error paths freed what the work uses: one had none for it at all, the other had just been
-//! given a kfree() that cured a leak. Here attach() returns its error, and the scope ends as it does at unbind.
-//! Network devices are left out.
+//! The drivers freed what the work uses; in one the `kfree()` was the fix of a leak. Here a failing `attach()`
+//! ends its scope, so that what there is to be freed is not used any more.
 
 use crate::{
     harness::reached,
-    stage::{canary, touch, Data, Shape, Shaped},
+    stage::{canary, if_refused, regs, touch, Data, Shape, Shaped},
 };
 use devscope::Scope;
 use kernel::{
     hosted::{edu::Edu, Machine},
+    io::Io,
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
+    time::{delay::fsleep, Delta},
 };
 
 pub const BUGS: &[&str] = &["octeon-ep-poll-chain", "smsc75xx-bind-work"];
-pub const REACHES: &[&str] = &["polling ran before the end", "the mailbox work ran", "the reset's work ran"];
+pub const REACHES: &[&str] = &[
+    "poll ran before attach() failed",
+    "poll ran while attach() failed",
+    "mailbox work ran while attach() failed",
+    "the poll would not queue itself any more",
+    "poll when the mailbox work would not be queued any more",
+    "multicast work was pending when attach() failed",
+];
 
-pub struct Device {
-    polls: Atomic<i32>,
-    filters: Atomic<i32>,
+pub struct Adapter {
+    mailbox: KBox<Atomic<i64>>,
+    multicast_pending: Atomic<bool>,
 }
 
 driver!(module, super::Driver);
 pub struct Driver;
 
 impl Shape for Driver {
-    type Own = Device;
+    type Own = Adapter;
 
-    fn own() -> impl PinInit<Device, Error> {
-        Ok(Device {
-            polls: Atomic::new(0),
-            filters: Atomic::new(0),
-        })
+    fn own() -> impl PinInit<Adapter, Error> {
+        try_init!(Adapter {
+            mailbox: canary()?,
+            multicast_pending: Atomic::new(false),
+        }? Error)
     }
 
-    fn attach<'a>(oct: &'a Data<'_, Device>, scope: &mut Scope<'a>) -> Result {
+    fn attach<'a>(adapter: &'a Data<'_, Adapter>, scope: &mut Scope<'a>) -> Result {
         let (first, second, third) = (canary()?, canary()?, canary()?);
-        let ctrl_mbox = scope.work(move || {
+        let mailbox = scope.work(move || {
             touch(&first);
-            reached("the mailbox work ran");
+            touch(&adapter.mailbox);
+            adapter.late("mailbox work ran while attach() failed");
         })?;
-        let (intr_poll, slot) = scope.declare_delayed_work()?;
+        let (poll, slot) = scope.declare_delayed_work()?;
         slot.define(scope, move || {
             touch(&second);
-            oct.polls.add(1, Relaxed);
-            reached("polling ran before the end");
-            ctrl_mbox.schedule();
-            intr_poll.schedule(1);
+            match adapter.is_unbinding() {
+                false => reached("poll ran before attach() failed"),
+                true => reached("poll ran while attach() failed"),
+            }
+            adapter.bar.read32(regs::INTERRUPT_STATUS);
+            if_refused(
+                mailbox.schedule(),
+                "poll when the mailbox work would not be queued any more",
+            );
+            if_refused(
+                poll.schedule(1),
+                "the poll would not queue itself any more",
+            );
         })?;
-        intr_poll.schedule(1);
-        // A reset sets the multicast filter, which has to be done where one may sleep.
-        let set_multicast = scope.work(move || {
+        poll.schedule(1);
+
+        let multicast = scope.work(move || {
             touch(&third);
-            oct.filters.add(1, Relaxed);
-            reached("the reset's work ran");
+            adapter.bar.write32(0, regs::ACKNOWLEDGE);
+            adapter.multicast_pending.store(false, Relaxed);
         })?;
-        set_multicast.schedule();
-        // The address cannot be read.
-        Err(EIO)
+        // What comes next takes its time: reading the address out of the device.
+        fsleep(Delta::from_millis(2));
+        // And the reset at the end asks for one thing more.
+        adapter.multicast_pending.store(true, Relaxed);
+        multicast.schedule();
+        let failed = adapter.fail(EIO);
+        if adapter.multicast_pending.load(Relaxed) {
+            reached("multicast work was pending when attach() failed");
+        }
+        failed
     }
 }
 

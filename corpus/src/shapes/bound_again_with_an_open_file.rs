@@ -20,7 +20,7 @@ use devscope::{
 };
 use kernel::{
     bindings::{POLLERR, POLLHUP, POLLIN},
-    hosted::{edu::Edu, Machine, OpenFile},
+    hosted::{edu::Edu, Machine, OpenFile, OpenFlags},
     iov::{IovIterDest, IovIterSource},
     prelude::*,
     sync::{
@@ -28,6 +28,7 @@ use kernel::{
         Arc,
     },
 };
+use std::{cell::Cell, rc::Rc};
 
 pub const BUGS: &[&str] = &[
     "f-hid-cdev-reinit",
@@ -148,6 +149,9 @@ pub fn scenario(machine: &Machine) {
         let file = machine.open("again").expect("the node opens");
         for old in &files {
             assert_eq!(write(old), Err(ENODEV));
+            // By the old inode nobody comes to the new device, though it has the same number.
+            let again = old.reopen(OpenFlags::default());
+            assert_eq!(again.err(), Some(ENODEV));
         }
         assert_eq!(write(&file), Ok(1));
         epoll
@@ -176,11 +180,20 @@ pub fn scenario(machine: &Machine) {
     // Closed in any order: one while the device is being bound, one while it is bound, one at the end.
     let mut next = || files.remove(machine.choose(files.len()));
     let (first, second, third) = (next(), next(), next());
-    let closes = machine.spawn("closes", move || {
-        first.close().expect("close() succeeds");
-        reached("a file was closed while the device was being bound");
+    let binding = Rc::new(Cell::new(false));
+    let closes = machine.spawn("closes", {
+        let binding = binding.clone();
+        move || {
+            let before = binding.get();
+            first.close().expect("close() succeeds");
+            if before && binding.get() {
+                reached("a file was closed while the device was being bound");
+            }
+        }
     });
+    binding.set(true);
     slot.bind().expect("the device binds once more");
+    binding.set(false);
     second.close().expect("close() succeeds");
     reached("a file of an earlier binding was closed while a later one was there");
     closes.join();

@@ -26,7 +26,7 @@ pub const REACHES: &[&str] = &[
     "ioctl() started the timer after unbind() began",
     "interrupt started the timer after unbind() began",
     "timer ran after unbind() began",
-    "the file was closed after the end",
+    "ioctl() was turned away, and the file was open",
 ];
 
 /// What `ioctl()` takes: queue samples, and start.
@@ -114,7 +114,7 @@ pub fn scenario(machine: &Machine) {
     let file = machine.open("shape").expect("the node opens");
     let program = machine.spawn("program", move || {
         while file.ioctl(TRANSMIT, 2).is_ok() {}
-        reached("the file was closed after the end");
+        reached("ioctl() was turned away, and the file was open");
         file.close().expect("close() succeeds");
     });
     let hardware = machine.spawn("hardware", move || (0..3).for_each(|_| edu.raise(1)));
