@@ -6,6 +6,7 @@
 
 #include <linux/bitops.h>
 #include <linux/compat.h>
+#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/device.h>
 #include <linux/fs.h>
@@ -14,19 +15,28 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
-#include <linux/percpu-refcount.h>
+#include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/threads.h>
 #include <linux/types.h>
 #include <linux/usb.h>
 
 bool devscope_tasklet_schedule(struct tasklet_struct *t);
-bool devscope_percpu_ref_tryget_live(struct percpu_ref *ref);
-void devscope_percpu_ref_put(struct percpu_ref *ref);
+void *devscope_gate_alloc(bool notes);
+void devscope_gate_free(void *counts);
+bool devscope_gate_enter(void *gate);
+void devscope_gate_leave(void *gate);
+unsigned long *devscope_gate_enter_noting(void *gate, unsigned long what);
+void devscope_gate_leave_noting(void *gate, unsigned long *note);
+int devscope_gate_sum(void *counts);
+bool devscope_gate_notes(void *counts, unsigned int cpu, unsigned long *notes);
+unsigned long devscope_get_state_synchronize_rcu(void);
+void devscope_cond_synchronize_rcu(unsigned long state);
 bool devscope_in_atomic_context(void);
 void devscope_task_comm(int pid, char *comm);
 bool devscope_iocb_nowait(const struct kiocb *iocb);
@@ -56,14 +66,168 @@ bool devscope_tasklet_schedule(struct tasklet_struct *t)
 	return true;
 }
 
-bool devscope_percpu_ref_tryget_live(struct percpu_ref *ref)
+/*
+ * Gates. How they count, and why that is enough, is said in src/gate.rs, which closes them and waits.
+ */
+#define DEVSCOPE_GATE_NOTES 3
+
+struct devscope_counts {
+	/* How many have come in on this CPU, less how many have left on it. */
+	int inside;
+	/* What some of those who came in here do, and who they are; or 0. */
+	unsigned long notes[];
+};
+
+/* What the gate of src/gate.rs begins with. */
+struct devscope_gate {
+	struct devscope_counts __percpu *counts;
+	int closed;
+	struct completion left;
+};
+
+/* A note is what somebody does, and below these bits, who. */
+static_assert(PID_MAX_LIMIT <= 1 << 24);
+
+static struct devscope_counts __percpu *devscope_counts(void *counts)
 {
-	return percpu_ref_tryget_live(ref);
+	return (struct devscope_counts __percpu __force *)counts;
 }
 
-void devscope_percpu_ref_put(struct percpu_ref *ref)
+void *devscope_gate_alloc(bool notes)
 {
-	percpu_ref_put(ref);
+	size_t size = sizeof(struct devscope_counts);
+
+	if (notes)
+		size += DEVSCOPE_GATE_NOTES * sizeof(unsigned long);
+	return (void __force *)__alloc_percpu(size, __alignof__(struct devscope_counts));
+}
+
+void devscope_gate_free(void *counts)
+{
+	WARN_ON_ONCE(devscope_gate_sum(counts));
+	free_percpu(devscope_counts(counts));
+}
+
+/*
+ * With preemption off is an RCU read-side critical section: a grace period that begins after the gate was
+ * closed ends when everybody who has found it open is counted.
+ */
+bool devscope_gate_enter(void *entered)
+{
+	struct devscope_gate *gate = entered;
+	bool open;
+
+	preempt_disable();
+	/* Acquire: what was built before the gate was opened is seen. */
+	open = !smp_load_acquire(&gate->closed);
+	if (likely(open))
+		this_cpu_inc(gate->counts->inside);
+	preempt_enable();
+	return open;
+}
+
+/* Somebody may be waiting, and frees what was used inside as soon as the sum is 0. */
+static noinline void devscope_gate_leave_closed(struct devscope_gate *gate)
+{
+	/* Pairs with the barrier in devscope_gate_sum(). */
+	smp_mb();
+	this_cpu_dec(gate->counts->inside);
+	complete(&gate->left);
+}
+
+void devscope_gate_leave(void *entered)
+{
+	struct devscope_gate *gate = entered;
+
+	preempt_disable();
+	if (likely(!READ_ONCE(gate->closed)))
+		this_cpu_dec(gate->counts->inside);
+	else
+		devscope_gate_leave_closed(gate);
+	preempt_enable();
+}
+
+/*
+ * Counts and notes, with preemption off: nobody else puts a note on this CPU, since only tasks do. Whoever
+ * leaves may take one away from another CPU.
+ */
+static __always_inline unsigned long *devscope_gate_note(struct devscope_gate *gate,
+							  unsigned int place, unsigned long what)
+{
+	unsigned long *note = &this_cpu_ptr(gate->counts)->notes[place];
+
+	WRITE_ONCE(*note, what | current->pid);
+	this_cpu_inc(gate->counts->inside);
+	return note;
+}
+
+/* The first place is taken. If all are, the last is given again. */
+static noinline unsigned long *devscope_gate_note_elsewhere(struct devscope_gate *gate,
+							     unsigned long what)
+{
+	unsigned int place;
+
+	for (place = 1; place < DEVSCOPE_GATE_NOTES - 1; place++)
+		if (!this_cpu_read(gate->counts->notes[place]))
+			break;
+	return devscope_gate_note(gate, place, what);
+}
+
+unsigned long *devscope_gate_enter_noting(void *entered, unsigned long what)
+{
+	struct devscope_gate *gate = entered;
+	unsigned long *note = NULL;
+
+	preempt_disable();
+	/* Acquire: as in devscope_gate_enter(). */
+	if (likely(!smp_load_acquire(&gate->closed))) {
+		if (likely(!this_cpu_read(gate->counts->notes[0])))
+			note = devscope_gate_note(gate, 0, what);
+		else
+			note = devscope_gate_note_elsewhere(gate, what);
+	}
+	preempt_enable();
+	return note;
+}
+
+void devscope_gate_leave_noting(void *entered, unsigned long *note)
+{
+	WRITE_ONCE(*note, 0);
+	devscope_gate_leave(entered);
+}
+
+int devscope_gate_sum(void *counts)
+{
+	unsigned int sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(devscope_counts(counts), cpu)->inside);
+	/* Who was seen to leave has done all that it does inside. Pairs with smp_mb() in leaving. */
+	smp_mb();
+	return sum;
+}
+
+bool devscope_gate_notes(void *counts, unsigned int cpu, unsigned long *notes)
+{
+	int i;
+
+	if (cpu >= nr_cpu_ids)
+		return false;
+	for (i = 0; i < DEVSCOPE_GATE_NOTES; i++)
+		notes[i] = cpu_possible(cpu) ?
+			   READ_ONCE(per_cpu_ptr(devscope_counts(counts), cpu)->notes[i]) : 0;
+	return true;
+}
+
+unsigned long devscope_get_state_synchronize_rcu(void)
+{
+	return get_state_synchronize_rcu();
+}
+
+void devscope_cond_synchronize_rcu(unsigned long state)
+{
+	cond_synchronize_rcu(state);
 }
 
 /*

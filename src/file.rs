@@ -359,7 +359,7 @@ pub(crate) unsafe fn open<F: File>(
     file: *mut bindings::file,
 ) -> c_int {
     let opened = (|| {
-        let _inside = front.enter().ok_or(ENODEV)?;
+        let _inside = front.enter(Operation::Open).ok_or(ENODEV)?;
         // SAFETY: Inside the gate; the device side is dropped after the gate was idle.
         let side = unsafe { (*device).get() };
         let open = KBox::<Open<F>>::new_uninit(GFP_KERNEL)?;

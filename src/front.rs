@@ -6,12 +6,12 @@
 //! it. It has the gate, and it knows the files that are open. That list is touched when a file is
 //! opened or released, and by teardown: never by a read or a write.
 //!
-//! Who is inside writes down what it is doing, for unbinding to be able to say whom it waits for. That
-//! costs one exchange on a cache line of the open file, and takes no lock. Where more than a few
-//! operations run on one file at once, the rest are not written down, and only counted by the gate.
+//! Who is inside writes down what it is doing, for unbinding to be able to say whom it waits for: two
+//! stores to memory of this CPU, which the gate has for it. Where more than a few operations that came in
+//! on one CPU are inside at once, some are not written down, and only counted.
 
 use crate::{
-    gate::{Gate, Inside},
+    gate::{Gate, Noted},
     helpers,
     scope::Scope,
     wait::Queues,
@@ -24,19 +24,13 @@ use kernel::{
     bindings, new_mutex,
     prelude::*,
     str::CString,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc, Mutex,
-    },
+    sync::{Arc, Mutex},
     time::{msecs_to_jiffies, Delta, NSEC_PER_MSEC},
 };
 
 /// How often unbinding says that it waits, before it waits in silence. Each time is twice as long as
 /// the one before, so the last of these comes after a thousand times the first.
 const REPORTS: usize = 10;
-
-/// How many operations on one file are written down at once.
-const SLOTS: usize = 4;
 
 /// What somebody does inside the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,72 +75,6 @@ impl Operation {
     }
 }
 
-/// Who does what, or 0: the operation in the upper half, the task's number in the lower.
-struct Slot(Atomic<i64>);
-
-impl Slot {
-    /// Writes into the slot, if it is free.
-    #[inline]
-    fn take(&self, value: i64) -> bool {
-        // Relaxed: this is for reading by people. The gate orders what matters.
-        self.0.cmpxchg(0, value, Relaxed).is_ok()
-    }
-
-    fn get(&self) -> Option<(Operation, i32)> {
-        let value = self.0.load(Relaxed);
-        let operation = Operation::ALL
-            .into_iter()
-            .find(|operation| *operation as i64 == value >> 32)?;
-        Some((operation, value as i32))
-    }
-}
-
-/// Places to write down what is being done.
-struct Slots([Slot; SLOTS]);
-
-impl Slots {
-    const fn new() -> Self {
-        Self([const { Slot(Atomic::new(0)) }; SLOTS])
-    }
-
-    /// Writes down that the current task does this. The first slot is nearly always free; looking for
-    /// another one is left out of line, since this is part of every operation of every driver.
-    #[inline]
-    fn claim(&self, operation: Operation) -> Option<Claim<'_>> {
-        let pid = kernel::current!().pid();
-        let value = (operation as i64) << 32 | i64::from(pid as u32);
-        let [first, ..] = &self.0;
-        if first.take(value) {
-            return Some(Claim(first));
-        }
-        self.claim_another(value)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn claim_another(&self, value: i64) -> Option<Claim<'_>> {
-        let [_, others @ ..] = &self.0;
-        others.iter().find(|slot| slot.take(value)).map(Claim)
-    }
-}
-
-/// A slot that is taken.
-struct Claim<'s>(&'s Slot);
-
-impl Drop for Claim<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0 .0.store(0, Relaxed);
-    }
-}
-
-/// The right to be inside, and a note of what for. The note goes first.
-#[must_use = "leaving at once protects nothing"]
-pub(crate) struct Operating<'f> {
-    _claim: Option<Claim<'f>>,
-    _inside: Inside<'f>,
-}
-
 /// One open file, as its front knows it.
 ///
 /// # Invariants
@@ -157,7 +85,6 @@ pub(crate) struct Operating<'f> {
 pub(crate) struct Opened {
     front: Arc<Front>,
     file: *mut bindings::file,
-    slots: Slots,
     older: Cell<*const Opened>,
     newer: Cell<*const Opened>,
 }
@@ -171,7 +98,6 @@ impl Opened {
         Self {
             front,
             file,
-            slots: Slots::new(),
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
         }
@@ -183,8 +109,8 @@ impl Opened {
 
     /// Comes in, unless the gate is closed. Process context; may sleep while inside.
     #[inline]
-    pub(crate) fn enter(&self, operation: Operation) -> Option<Operating<'_>> {
-        self.front.enter_and_note(&self.slots, operation)
+    pub(crate) fn enter(&self, operation: Operation) -> Option<Noted<'_>> {
+        self.front.enter(operation)
     }
 }
 
@@ -206,8 +132,6 @@ pub(crate) struct Front {
     /// Of the node's scope. A program that polls a file has entries on them, which go before the file
     /// is released and may stay until then.
     queues: Arc<Queues>,
-    /// Those who are opening, and have no file yet.
-    openings: Slots,
     #[pin]
     gate: Gate,
     #[pin]
@@ -221,8 +145,7 @@ impl Front {
             try_pin_init!(Self {
                 name,
                 queues,
-                openings: Slots::new(),
-                gate <- Gate::new(),
+                gate <- Gate::with_notes(),
                 files <- new_mutex!(Files(ptr::null()), "devscope_files"),
             }),
             GFP_KERNEL,
@@ -237,22 +160,10 @@ impl Front {
         &self.queues
     }
 
+    /// Comes in, unless the gate is closed. Process context; may sleep while inside.
     #[inline]
-    fn enter_and_note<'f>(
-        &'f self,
-        slots: &'f Slots,
-        operation: Operation,
-    ) -> Option<Operating<'f>> {
-        let inside = self.gate.enter()?;
-        Some(Operating {
-            _claim: slots.claim(operation),
-            _inside: inside,
-        })
-    }
-
-    /// Comes in to open a file, unless the gate is closed. Process context.
-    pub(crate) fn enter(&self) -> Option<Operating<'_>> {
-        self.enter_and_note(&self.openings, Operation::Open)
+    pub(crate) fn enter(&self, operation: Operation) -> Option<Noted<'_>> {
+        self.gate.enter_noting(operation as u8)
     }
 
     /// Refuses newcomers from now on. Called once. Does not wait.
@@ -282,25 +193,22 @@ impl Front {
     /// Says who is inside, after having waited for so many milliseconds.
     fn report(&self, waited: u64) {
         let mut known = 0;
-        let mut report = |slots: &Slots| {
-            for (operation, pid) in slots.0.iter().filter_map(Slot::get) {
-                known += 1;
-                let mut comm = [0; helpers::TASK_COMM_LEN];
-                // SAFETY: There is room for a name.
-                unsafe { helpers::devscope_task_comm(pid, comm.as_mut_ptr()) };
-                let comm = CStr::from_bytes_until_nul(&comm).unwrap_or(c"");
-                pr_warn!(
-                    "{}: unbinding has waited {} ms for {} of {}[{}]\n",
-                    self.name(),
-                    waited,
-                    operation.name(),
-                    comm,
-                    pid
-                );
-            }
-        };
-        report(&self.openings);
-        self.for_each(|opened| report(&opened.slots));
+        self.gate.for_each_note(|what, pid| {
+            let operation = Operation::ALL.into_iter().find(|op| *op as u8 == what);
+            known += 1;
+            let mut comm = [0; helpers::TASK_COMM_LEN];
+            // SAFETY: There is room for a name.
+            unsafe { helpers::devscope_task_comm(pid, comm.as_mut_ptr()) };
+            let comm = CStr::from_bytes_until_nul(&comm).unwrap_or(c"");
+            pr_warn!(
+                "{}: unbinding has waited {} ms for {} of {}[{}]\n",
+                self.name(),
+                waited,
+                operation.map_or("an operation", Operation::name),
+                comm,
+                pid
+            );
+        });
         if known == 0 {
             pr_warn!(
                 "{}: unbinding has waited {} ms for an operation that nobody wrote down\n",
@@ -415,38 +323,50 @@ mod tests {
     #[test]
     fn what_is_done_inside_is_written_down_until_it_is_done() -> Result {
         let front = front()?;
-        let noted = |front: &Front| front.openings.0.iter().filter_map(Slot::get).count();
-        let first = front.enter();
-        let second = front.enter();
-        let two = noted(&front);
-        let what = front.openings.0[0].get().map(|(operation, _)| operation);
-        let who = front.openings.0[0].get().map(|(_, pid)| pid);
-        drop(first);
-        let one = noted(&front);
-        drop(second);
-        assert_eq!(two, 2);
-        assert!(what == Some(Operation::Open));
-        assert!(who == Some(kernel::current!().pid()));
-        assert_eq!(one, 1);
-        assert_eq!(noted(&front), 0);
+        let me = kernel::current!().pid();
+        let mine = |front: &Front, operation: Operation| {
+            let mut noted = 0;
+            front.gate.for_each_note(|what, pid| {
+                noted += i32::from(what == operation as u8 && pid == me);
+            });
+            noted
+        };
+        let opens = front.enter(Operation::Open);
+        let reads = front.enter(Operation::Read);
+        let both = (mine(&front, Operation::Open), mine(&front, Operation::Read));
+        drop(opens);
+        let one = (mine(&front, Operation::Open), mine(&front, Operation::Read));
+        drop(reads);
+        let none = (mine(&front, Operation::Open), mine(&front, Operation::Read));
+        assert!(both == (1, 1));
+        assert!(one == (0, 1));
+        assert!(none == (0, 0));
         Ok(())
     }
 
     #[test]
     fn more_operations_than_there_is_room_to_note_are_let_in() -> Result {
         let front = front()?;
+        let noted = |front: &Front| {
+            let mut noted = 0;
+            front.gate.for_each_note(|_, _| noted += 1);
+            noted
+        };
         let mut inside = KVec::new();
-        for _ in 0..SLOTS + 2 {
-            inside.push(front.enter(), GFP_KERNEL)?;
+        // Wherever they run, a CPU has too many of them.
+        for _ in 0..helpers::GATE_NOTES * kernel::cpu::nr_cpu_ids() as usize + 1 {
+            inside.push(front.enter(Operation::Read), GFP_KERNEL)?;
         }
         let all = inside.iter().all(Option::is_some);
-        let noted = front.openings.0.iter().filter_map(Slot::get).count();
+        let some = noted(&front);
         drop(inside);
+        let none = noted(&front);
         front.close();
         front.wait_until_idle();
         assert!(all);
-        assert_eq!(noted, SLOTS);
-        assert!(front.enter().is_none());
+        assert!(some >= helpers::GATE_NOTES);
+        assert_eq!(none, 0);
+        assert!(front.enter(Operation::Read).is_none());
         Ok(())
     }
 

@@ -2,137 +2,237 @@
 
 //! The gate between callers that outlive the device, and the device side of their driver.
 //!
-//! C header: [`include/linux/percpu-refcount.h`](srctree/include/linux/percpu-refcount.h)
-//!
 //! A gate is *open* until its scope begins to end, then *closed*; it is *idle* when everybody who
-//! came in has left. It counts with a `percpu_ref`, as the block layer does for requests: entering
-//! and leaving touch a counter of this CPU only, the holder may sleep, and any number of gates that
-//! close together wait for one grace period.
+//! came in has left. A gate stands in something that is counted, because open files try to enter it
+//! after the device has gone, and so do callers of an [entrance](crate::entrance). The gate of a
+//! [part](crate::part) opens and closes with it, again and again.
 //!
-//! A gate stands in something that is counted, because open files try to enter it after the device
-//! has gone, and so do callers of an [entrance](crate::entrance). The gate of a [part](crate::part) opens and closes with it, again and again.
+//! It counts as the fast path of a `percpu_rw_semaphore` does (`include/linux/percpu-rwsem.h`): each CPU has
+//! a counter, changed with preemption off, and only their sum means something. Entering and leaving write
+//! to memory of this CPU alone, take no lock and no barrier, and who is inside may sleep.
+//!
+//! ```text
+//!   enter                    leave                        close, and wait until idle
+//!   preempt_disable()        preempt_disable()            closed = true
+//!   if !closed               if !closed                   a grace period of RCU
+//!       count += 1               count -= 1               while sum of counts != 0
+//!   preempt_enable()         else                             wait_for_completion(left)
+//!                                smp_mb()
+//!                                count -= 1
+//!                                complete(left)
+//!                            preempt_enable()
+//! ```
+//!
+//! With preemption off is an RCU read-side critical section. So after the grace period
+//!
+//! - everybody who has found the gate open is in the sum, and nobody will be added to it: each counter can
+//!   only fall, and where an old value is read, the sum is too large and never too small;
+//! - whoever leaves completes `left`. Who left without has left before, and was seen to: the grace period is
+//!   the barrier for that. For the others it is `smp_mb()`, here and after the sum.
+//!
+//! Any number of gates that close together wait for one grace period: each remembers when it was closed, and
+//! the first that waits has waited for all (`cond_synchronize_rcu()`).
+//!
+//! `percpu_ref` would do, and is what C would use. It enters RCU twice, in calls, where this turns
+//! preemption off twice: about twice the instructions. A semaphore waits for a grace period each, cannot say
+//! whom it waits for, and has to be unlocked to be freed. SRCU is a grace period each as well.
+//! `docs/performance.md` has the numbers.
+//!
+//! Who is inside can write down why, for unbinding to be able to say whom it waits for: in a place of the CPU
+//! on which it came in, while preemption is off anyway.
 
-use crate::helpers::{devscope_percpu_ref_put, devscope_percpu_ref_tryget_live};
-use core::mem::offset_of;
-use kernel::{bindings, error::to_result, prelude::*, sync::Arc, time::Jiffies, types::Opaque};
+use crate::helpers;
+use core::{
+    cell::Cell,
+    ffi::c_void,
+    ptr::{self, NonNull},
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed, Release},
+        Arc,
+    },
+    time::Jiffies,
+    types::Opaque,
+};
 
+/// For each CPU, how many have come in there less how many have left there; and places for notes.
+///
 /// # Invariants
 ///
-/// 1. `users` and `idle` are initialised when the initializer of [`Gate::new`] has run, and stay in
-///    place.
-/// 2. `idle` is completed when `users` has dropped to zero, which needs [`Gate::close`].
-#[pin_data(PinnedDrop)]
-pub(crate) struct Gate {
-    #[pin]
-    users: Opaque<bindings::percpu_ref>,
-    #[pin]
-    idle: Opaque<bindings::completion>,
+/// It is memory from `devscope_gate_alloc()`, and freed by nobody else.
+#[repr(transparent)]
+struct Counts(NonNull<c_void>);
+
+impl Counts {
+    /// Nobody is inside. May sleep. Errors: `ENOMEM`.
+    fn new(notes: bool) -> Result<Self> {
+        // SAFETY: No requirement but process context.
+        let counts = unsafe { helpers::devscope_gate_alloc(notes) };
+        // INVARIANT: It is.
+        NonNull::new(counts).map(Self).ok_or(ENOMEM)
+    }
+
+    /// How many are inside. Exact once the gate is closed and a grace period has passed; if that is
+    /// zero, all that they did inside has happened before this returns.
+    fn sum(&self) -> c_int {
+        // SAFETY: Invariant.
+        unsafe { helpers::devscope_gate_sum(self.0.as_ptr()) }
+    }
 }
 
-// SAFETY: Both fields are only used through C functions that may be called on any CPU.
+impl Drop for Counts {
+    fn drop(&mut self) {
+        // SAFETY: Invariant; and nobody is inside. A gate that was used is closed and waited for before
+        // the scope gives up its count, and `Inside` and `Noted` borrow the gate.
+        unsafe { helpers::devscope_gate_free(self.0.as_ptr()) };
+    }
+}
+
+/// `repr(C)`: it begins as `struct devscope_gate` in `linux/helpers.c`.
+///
+/// # Invariants
+///
+/// `left` is initialised when the initializer of [`Gate::new`] has run, and stays in place.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct Gate {
+    counts: Counts,
+    /// Not 0 while the gate is closed.
+    closed: Atomic<c_int>,
+    /// Completed once by each who leaves a closed gate. It may be so once more than was waited for, by
+    /// one who had been seen to leave already: whoever waits looks again.
+    #[pin]
+    left: Opaque<bindings::completion>,
+    /// Which grace period has to be over for the sum to be exact. Used by whoever closes and waits.
+    grace_period: Cell<c_ulong>,
+}
+
+// SAFETY: What is counted is used through C functions that may be called on any CPU, and so is `left`.
 unsafe impl Send for Gate {}
-// SAFETY: As above.
+// SAFETY: As above. `grace_period` is for the one who closes the gate, and waits.
 unsafe impl Sync for Gate {}
 
 impl Gate {
+    /// An open gate, with places for notes. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn with_notes() -> impl PinInit<Self, Error> {
+        Self::make(true, false)
+    }
+
     /// An open gate. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
-        Self::with_flags(0)
+        Self::make(false, false)
     }
 
     /// A closed gate that can be opened with [`Gate::reopen`]. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new_closed() -> Result<Arc<Self>> {
-        Arc::pin_init(Self::with_flags(bindings::PERCPU_REF_INIT_DEAD), GFP_KERNEL)
+        Arc::pin_init(Self::make(false, true), GFP_KERNEL)
     }
 
-    fn with_flags(flags: c_uint) -> impl PinInit<Self, Error> {
+    fn make(notes: bool, closed: bool) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            counts: Counts::new(notes)?,
+            closed: Atomic::new(closed.into()),
+            grace_period: Cell::new(0),
             // SAFETY: The slot is ours and does not move any more. A completion is memory and no more.
-            idle <- Opaque::ffi_init(|slot| unsafe { bindings::init_completion(slot) }),
-            // SAFETY: As above. If this fails, `percpu_ref_init()` has left nothing behind
-            // (lib/percpu-refcount.c), and the gate has not come to be.
-            // INVARIANT: Both are initialised.
-            users <- Opaque::try_ffi_init(move |slot| unsafe {
-                to_result(bindings::percpu_ref_init(
-                    slot,
-                    Some(Self::on_idle),
-                    flags,
-                    bindings::GFP_KERNEL,
-                ))
-            }),
+            // INVARIANT: It is initialised.
+            left <- Opaque::ffi_init(|slot| unsafe { bindings::init_completion(slot) }),
         })
     }
 
-    /// Called when the last user of a closed gate has left; in the context of whoever that was, or
-    /// of an RCU callback.
-    ///
-    /// Whoever waits for the gate may free it, and unload this module, as soon as the completion is
-    /// done, while this function is still on its way out. It runs inside an RCU read-side critical
-    /// section (`percpu_ref_put_many()`), and `free_module()` waits for a grace period before it
-    /// frees the module's text.
-    ///
-    /// # Safety
-    ///
-    /// `users` is that of a live `Gate`.
-    unsafe extern "C" fn on_idle(users: *mut bindings::percpu_ref) {
-        // SAFETY: `percpu_ref_init()` was given the `users` of a gate, and whoever closes a gate
-        // holds it until it is idle.
-        unsafe {
-            let gate = users.byte_sub(offset_of!(Self, users)).cast::<Self>();
-            bindings::complete_all((*gate).idle.get());
-        }
+    fn as_ptr(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// Comes in, unless the gate is closed. Any context; the guard may be held while sleeping.
+    /// Comes in, unless the gate is closed. Any context but NMI; the guard may be held while sleeping.
+    ///
+    /// Who comes in sees what was written before the gate was opened.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Inside<'_>> {
-        // SAFETY: The reference is between init and exit: invariant 1, and `drop` has the gate to itself.
+        // SAFETY: It is a gate: what C changes in it is atomic, or a completion.
         // `then`, not `then_some`: an `Inside` that was made in vain would leave when dropped.
-        unsafe { devscope_percpu_ref_tryget_live(self.users.get()) }.then(|| Inside(self))
+        unsafe { helpers::devscope_gate_enter(self.as_ptr()) }.then(|| Inside(self))
     }
 
-    /// Opens a gate from [`Gate::new_closed`] that is idle: it has not been open yet, or was closed
-    /// and waited for. One caller at a time. Does not wait.
-    pub(crate) fn reopen(&self) {
-        // SAFETY:
-        // - Nobody waits for the completion, and who completed it does not write `done` again: it was
-        //   written once, and waited for. `reinit_completion()` writes as we do.
-        // - The reference is initialised (invariant 1), dead, and zero. It is not being switched to
-        //   atomic mode any more, or its count would not have come to zero, so this does not block
-        //   (`percpu_ref_call_confirm_rcu()` in `lib/percpu-refcount.c`).
-        unsafe {
-            (*self.idle.get()).done = 0;
-            bindings::percpu_ref_reinit(self.users.get());
+    /// As [`Gate::enter`], and writes down that the current task is inside for `what`, which is not 0.
+    /// Process context. For gates with places for notes.
+    #[inline]
+    pub(crate) fn enter_noting(&self, what: u8) -> Option<Noted<'_>> {
+        let what = c_ulong::from(what) << NUMBER_BITS;
+        // SAFETY: It is a gate, with places for notes: requirement of this function.
+        let note = unsafe { helpers::devscope_gate_enter_noting(self.as_ptr(), what) };
+        NonNull::new(note).map(|note| Noted { gate: self, note })
+    }
+
+    /// Calls `f` with each note: what for, and the number of the task. As they are found: others come
+    /// and go meanwhile. For gates with places for notes.
+    pub(crate) fn for_each_note(&self, mut f: impl FnMut(u8, c_int)) {
+        let mut notes = [0; helpers::GATE_NOTES];
+        let mut cpu = 0;
+        // SAFETY: The counts are there, with places for notes, and there is room for those of one CPU.
+        while unsafe {
+            helpers::devscope_gate_notes(self.counts.0.as_ptr(), cpu, notes.as_mut_ptr())
+        } {
+            for note in notes.into_iter().filter(|note| *note != 0) {
+                let number = note & ((1 << NUMBER_BITS) - 1);
+                f((note >> NUMBER_BITS) as u8, number as c_int);
+            }
+            cpu += 1;
         }
+    }
+
+    /// Opens a gate that is closed and idle. One caller at a time. Does not wait.
+    pub(crate) fn reopen(&self) {
+        // Release pairs with entering.
+        self.closed.store(0, Release);
     }
 
     /// Refuses newcomers from now on. Called once each time that it is open. Does not wait.
     pub(crate) fn close(&self) {
-        // SAFETY: The reference is initialised (invariant 1) and live: it is killed only here.
-        unsafe { bindings::percpu_ref_kill_and_confirm(self.users.get(), None) };
+        self.closed.store(1, Relaxed);
+        // SAFETY: No requirement. It is a full barrier first: the grace period begins after the store.
+        self.grace_period
+            .set(unsafe { helpers::devscope_get_state_synchronize_rcu() });
+    }
+
+    /// Waits for those who may have found the gate open and are not in the sum yet.
+    fn wait_until_counted(&self) {
+        #[cfg(devscope_mutants)]
+        if crate::mutants::active(crate::mutants::Mutant::SkipGracePeriod) {
+            return;
+        }
+        // SAFETY: Process context, which may sleep.
+        unsafe { helpers::devscope_cond_synchronize_rcu(self.grace_period.get()) };
     }
 
     /// Waits until everybody has left. After [`Gate::close`]; process context, sleeps.
     pub(crate) fn wait_until_idle(&self) {
-        // SAFETY: The completion is initialised: invariant 1.
-        unsafe { bindings::wait_for_completion(self.idle.get()) };
+        self.wait_until_counted();
+        while self.counts.sum() != 0 {
+            // SAFETY: The completion is initialised: invariant.
+            unsafe { bindings::wait_for_completion(self.left.get()) };
+        }
     }
 
-    /// As [`Gate::wait_until_idle`], for `limit` at most. Returns whether the gate is idle.
-    pub(crate) fn wait_until_idle_for(&self, limit: Jiffies) -> bool {
-        // SAFETY: The completion is initialised: invariant 1.
-        unsafe { bindings::wait_for_completion_timeout(self.idle.get(), limit) != 0 }
+    /// As [`Gate::wait_until_idle`], for a grace period and `limit` at most. Returns whether the gate is
+    /// idle.
+    pub(crate) fn wait_until_idle_for(&self, mut limit: Jiffies) -> bool {
+        self.wait_until_counted();
+        while self.counts.sum() != 0 {
+            // SAFETY: The completion is initialised: invariant.
+            limit = unsafe { bindings::wait_for_completion_timeout(self.left.get(), limit) };
+            if limit == 0 {
+                return self.counts.sum() == 0;
+            }
+        }
+        true
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Gate {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: Nobody is inside: a gate that was used is closed and waited for before the scope
-        // gives up its count, and `Inside` borrows the gate.
-        unsafe { bindings::percpu_ref_exit(self.users.get()) };
-    }
-}
+/// Where the number of a task ends in a note, and what for begins. `linux/helpers.c` asserts it.
+const NUMBER_BITS: u32 = 24;
 
 /// The right to be inside a gate.
 #[must_use = "leaving the gate at once protects nothing"]
@@ -141,8 +241,23 @@ pub(crate) struct Inside<'g>(&'g Gate);
 impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: Pairs with the successful tryget in `Gate::enter`.
-        unsafe { devscope_percpu_ref_put(self.0.users.get()) };
+        // SAFETY: Pairs with the entering that made `self`. The gate stays: it is borrowed.
+        unsafe { helpers::devscope_gate_leave(self.0.as_ptr()) };
+    }
+}
+
+/// The right to be inside a gate, with a note of what for.
+#[must_use = "leaving the gate at once protects nothing"]
+pub(crate) struct Noted<'g> {
+    gate: &'g Gate,
+    note: NonNull<c_ulong>,
+}
+
+impl Drop for Noted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: As for `Inside`; the note is the one that entering gave.
+        unsafe { helpers::devscope_gate_leave_noting(self.gate.as_ptr(), self.note.as_ptr()) };
     }
 }
 

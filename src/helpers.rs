@@ -16,11 +16,43 @@ extern "C" {
     /// Any context. The tasklet must have been set up and must not be freed before it was killed.
     pub(crate) fn devscope_tasklet_schedule(t: *mut bindings::tasklet_struct) -> bool;
 
-    /// `percpu_ref_tryget_live()`. Any context; `r` is between init and exit.
-    pub(crate) fn devscope_percpu_ref_tryget_live(r: *mut bindings::percpu_ref) -> bool;
+    /// Counts for a gate, by each CPU; with places for notes, or without. Process context, may sleep.
+    /// Null if there is no memory.
+    pub(crate) fn devscope_gate_alloc(notes: bool) -> *mut c_void;
 
-    /// `percpu_ref_put()`. Any context; pairs with one successful tryget.
-    pub(crate) fn devscope_percpu_ref_put(r: *mut bindings::percpu_ref);
+    /// Frees them. Warns if somebody is inside.
+    pub(crate) fn devscope_gate_free(counts: *mut c_void);
+
+    /// Enters a gate, unless it is closed. Any context but NMI. `gate` is a `Gate` of `src/gate.rs`, of
+    /// which C knows how it begins.
+    pub(crate) fn devscope_gate_enter(gate: *mut c_void) -> bool;
+
+    /// Leaves a gate that was entered.
+    pub(crate) fn devscope_gate_leave(gate: *mut c_void);
+
+    /// Enters a gate with places for notes, unless it is closed: then null. The note is `what`, whose lower
+    /// 24 bits are 0, and the number of the current task. Process context.
+    pub(crate) fn devscope_gate_enter_noting(gate: *mut c_void, what: c_ulong) -> *mut c_ulong;
+
+    /// Leaves a gate that was entered so, and takes the note away.
+    pub(crate) fn devscope_gate_leave_noting(gate: *mut c_void, note: *mut c_ulong);
+
+    /// How many are inside, by the sum over all CPUs. A full barrier afterwards.
+    pub(crate) fn devscope_gate_sum(counts: *mut c_void) -> c_int;
+
+    /// The notes of one CPU, of which there are [`GATE_NOTES`]; 0 where there is none. False if there is no
+    /// CPU of this or a higher number.
+    pub(crate) fn devscope_gate_notes(
+        counts: *mut c_void,
+        cpu: c_uint,
+        notes: *mut c_ulong,
+    ) -> bool;
+
+    /// `get_state_synchronize_rcu()`, which may be inline. Any context.
+    pub(crate) fn devscope_get_state_synchronize_rcu() -> c_ulong;
+
+    /// `cond_synchronize_rcu()`, which may be inline. Process context, may sleep.
+    pub(crate) fn devscope_cond_synchronize_rcu(state: c_ulong);
 
     /// `!in_task() || in_atomic()`: whether the caller must not sleep, as far as the kernel knows.
     pub(crate) fn devscope_in_atomic_context() -> bool;
@@ -105,3 +137,6 @@ extern "C" {
 
 /// `TASK_COMM_LEN`
 pub(crate) const TASK_COMM_LEN: usize = 16;
+
+/// `DEVSCOPE_GATE_NOTES`: how many operations a CPU has places to write down for each gate.
+pub(crate) const GATE_NOTES: usize = 3;

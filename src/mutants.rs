@@ -30,6 +30,8 @@ pub enum Mutant {
     DropBeforeDrain,
     /// Operations in flight are not waited for.
     SkipAwaitUsers,
+    /// Who has found a gate open and is not counted yet is overlooked.
+    SkipGracePeriod,
     /// Queues close without waking who sleeps on them.
     ForgetToWakeSleepers,
     /// Device nodes stay registered.

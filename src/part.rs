@@ -78,10 +78,7 @@ use core::{
 use kernel::{
     new_spinlock,
     prelude::*,
-    sync::{
-        barrier::{smp_mb, Read, Write},
-        Arc, SpinLock,
-    },
+    sync::{Arc, SpinLock},
 };
 
 /// Where a part is in its life.
@@ -370,9 +367,7 @@ impl<'a, T> Part<'a, T> {
         let binding = unsafe { Pin::into_inner_unchecked(binding) };
         // INVARIANT: We made the part busy, and the gate of an empty part is closed and idle.
         place.current.set(KBox::into_raw(binding));
-        // Pairs with the barrier in `with`: who finds the gate open finds the data. Opening it is no
-        // release by itself (`percpu_ref_resurrect()` in `lib/percpu-refcount.c`).
-        smp_mb(Write);
+        // Who finds the gate open finds the data.
         place.gate.reopen();
         let over = {
             let mut state = place.state.lock();
@@ -425,12 +420,10 @@ impl<'a, T> Part<'a, T> {
     /// Calls `f` with the part's data, unless the part is empty or about to end.
     ///
     /// Whoever ends the part waits until `f` has returned. Any context; `f` may sleep if its caller
-    /// may. Costs what entering and leaving a `percpu_ref` costs.
+    /// may. Costs two changes of a counter of this CPU.
     #[inline]
     pub fn with<R>(&self, f: impl for<'p> FnOnce(Pin<&'p T>) -> R) -> Option<R> {
         let _inside = self.0.gate.enter()?;
-        // Pairs with the barrier in `begin`.
-        smp_mb(Read);
         // SAFETY: We are inside the gate, so the binding is there and stays (invariants 1 and 2).
         let binding = unsafe { Pin::new_unchecked(&*self.0.current.get()) };
         Some(f(binding.data()))

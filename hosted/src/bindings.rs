@@ -275,21 +275,6 @@ pub struct wait_queue_entry {
     pub entry: list_head,
 }
 
-pub type percpu_ref_func_t = Option<unsafe extern "C" fn(arg1: *mut percpu_ref)>;
-
-#[repr(C)]
-pub struct percpu_ref_data {
-    pub(crate) _reserved: usize,
-    _rest: Rest,
-}
-
-#[repr(C)]
-#[derive(Copy, Clone)]
-pub struct percpu_ref {
-    pub percpu_count_ptr: ffi::c_ulong,
-    pub data: *mut percpu_ref_data,
-}
-
 /// A task. Only its address means something: see [`get_current`].
 #[repr(C)]
 pub struct task_struct {
@@ -813,7 +798,6 @@ zeroed_default!(
     delayed_work,
     wait_queue_head,
     wait_queue_entry,
-    percpu_ref,
     device,
     device_driver__bindgen_ty_1,
     device_driver,
@@ -930,9 +914,6 @@ pub const PCI_IRQ_INTX: u32 = 1;
 pub const PCI_IRQ_MSI: u32 = 2;
 pub const PCI_IRQ_MSIX: u32 = 4;
 pub const PCI_IRQ_ALL_TYPES: u32 = 7;
-pub const PERCPU_REF_INIT_ATOMIC: ffi::c_uint = 1;
-pub const PERCPU_REF_INIT_DEAD: ffi::c_uint = 2;
-pub const PERCPU_REF_ALLOW_REINIT: ffi::c_uint = 4;
 pub const TASKLET_STATE_SCHED: ffi::c_uint = 0;
 pub const TASKLET_STATE_RUN: ffi::c_uint = 1;
 pub const CLOCK_REALTIME: u32 = 0;
@@ -1086,12 +1067,10 @@ pub use crate::hosted::functions::{
     __init_waitqueue_head, __wake_up, __wake_up_pollfree, __wake_up_sync, add_wait_queue,
     add_wait_queue_exclusive, autoremove_wake_function, complete, complete_all,
     default_wake_function, finish_wait, fsleep, get_current, get_task_struct, init_completion,
-    init_wait, init_wait_entry, mdelay, msleep, percpu_ref_exit, percpu_ref_get, percpu_ref_init,
-    percpu_ref_is_zero, percpu_ref_kill, percpu_ref_kill_and_confirm, percpu_ref_put,
-    percpu_ref_reinit, percpu_ref_tryget, percpu_ref_tryget_live, prepare_to_wait,
-    prepare_to_wait_event, prepare_to_wait_exclusive, put_task_struct, reinit_completion,
-    remove_wait_queue, schedule, schedule_timeout, signal_pending, try_wait_for_completion, udelay,
-    usleep_range, usleep_range_state, wait_for_completion, wait_for_completion_interruptible,
+    init_wait, init_wait_entry, mdelay, msleep, prepare_to_wait, prepare_to_wait_event,
+    prepare_to_wait_exclusive, put_task_struct, reinit_completion, remove_wait_queue, schedule,
+    schedule_timeout, signal_pending, try_wait_for_completion, udelay, usleep_range,
+    usleep_range_state, wait_for_completion, wait_for_completion_interruptible,
     wait_for_completion_interruptible_timeout, wait_for_completion_killable,
     wait_for_completion_timeout, wake_up_process,
 };

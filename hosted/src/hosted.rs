@@ -27,6 +27,7 @@ mod cdev;
 mod device;
 mod explore;
 mod fidelity;
+mod gate;
 mod give_up;
 mod io;
 mod irq;
@@ -312,7 +313,6 @@ impl Machine {
             left.extend(w.cdevs.left());
             left.extend(w.irqs.left());
             left.extend(w.mmio.left());
-            left.extend(w.waits.left());
             left.extend(w.works.left());
             left.extend(w.timers.left());
             left.extend(w.urbs.left());
@@ -419,6 +419,12 @@ pub(crate) fn bug() -> ! {
 pub use cdev::{
     devscope_device_create, devscope_inode_cdev, devscope_regions_lock, devscope_regions_unlock,
 };
+pub use gate::{
+    devscope_cond_synchronize_rcu, devscope_gate_alloc, devscope_gate_enter,
+    devscope_gate_enter_noting, devscope_gate_free, devscope_gate_leave,
+    devscope_gate_leave_noting, devscope_gate_notes, devscope_gate_sum,
+    devscope_get_state_synchronize_rcu,
+};
 pub use misc::{
     devscope_compat_ptr, devscope_file_set_nowait, devscope_iocb_nowait, devscope_task_comm,
 };
@@ -439,30 +445,6 @@ pub unsafe extern "C" fn devscope_tasklet_schedule(
 ) -> bool {
     // SAFETY: the caller's promise is passed on.
     unsafe { softirq::tasklet_try_schedule(t) }
-}
-
-/// `percpu_ref_tryget_live()`, an inline function in C.
-///
-/// # Safety
-///
-/// As for `percpu_ref_tryget_live()`.
-#[no_mangle]
-pub unsafe extern "C" fn devscope_percpu_ref_tryget_live(
-    r: *mut crate::bindings::percpu_ref,
-) -> bool {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { wait::percpu_ref_tryget_live(r) }
-}
-
-/// `percpu_ref_put()`, an inline function in C.
-///
-/// # Safety
-///
-/// As for `percpu_ref_put()`.
-#[no_mangle]
-pub unsafe extern "C" fn devscope_percpu_ref_put(r: *mut crate::bindings::percpu_ref) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { wait::percpu_ref_put(r) }
 }
 
 /// `irq_set_affinity_and_hint()`

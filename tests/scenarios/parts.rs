@@ -55,13 +55,22 @@ impl Shape for Resetting {
         let ring = scope.part::<Ring>()?;
         let canary = canary()?;
         let (reset, slot) = scope.declare_work()?;
-        // Looks into the part from the scope around it, in softirq context.
+        // Both look into the part from the scope around it: in softirq context, where the reset is
+        // interrupted, and beside it, where that takes its time.
         let look = scope.tasklet(move || {
             ring.with(|ring| ring.used.add(1, Relaxed));
+        })?;
+        let study = scope.work(move || {
+            ring.with(|ring| {
+                for _ in 0..3 {
+                    ring.used.add(1, Relaxed);
+                }
+            });
         })?;
         slot.define(scope, move || {
             canary.add(1, Relaxed);
             look.schedule();
+            study.schedule();
             // Refused when the device is being unbound, or was just begun by that.
             let _ = ring.end();
             let _ = begin(data, ring);

@@ -46,8 +46,16 @@ use kernel::{
 extern "C" {
     // In `linux/helpers.c`, and in the model.
     fn devscope_tasklet_schedule(t: *mut bindings::tasklet_struct) -> bool;
-    fn devscope_percpu_ref_tryget_live(r: *mut bindings::percpu_ref) -> bool;
-    fn devscope_percpu_ref_put(r: *mut bindings::percpu_ref);
+    fn devscope_gate_alloc(notes: bool) -> *mut c_void;
+    fn devscope_gate_free(counts: *mut c_void);
+    fn devscope_gate_enter(gate: *mut c_void) -> bool;
+    fn devscope_gate_leave(gate: *mut c_void);
+    fn devscope_gate_enter_noting(gate: *mut c_void, what: c_ulong) -> *mut c_ulong;
+    fn devscope_gate_leave_noting(gate: *mut c_void, note: *mut c_ulong);
+    fn devscope_gate_sum(counts: *mut c_void) -> c_int;
+    fn devscope_gate_notes(counts: *mut c_void, cpu: c_uint, notes: *mut c_ulong) -> bool;
+    fn devscope_get_state_synchronize_rcu() -> c_ulong;
+    fn devscope_cond_synchronize_rcu(state: c_ulong);
     fn devscope_in_atomic_context() -> bool;
     fn devscope_irq_set_affinity_and_hint(irq: c_uint, m: *const bindings::cpumask) -> c_int;
     fn devscope_irq_update_affinity_hint(irq: c_uint, m: *const bindings::cpumask) -> c_int;

@@ -95,8 +95,8 @@ pub const CHECKS: &[Check] = checks! {
         a_wake_function_of_its_own_is_called,
         a_completion_counts_and_complete_all_is_for_ever,
         a_timeout_passes_and_says_so,
-        a_killed_percpu_ref_refuses_and_is_released_by_its_last_put,
-        a_percpu_ref_that_is_zero_lives_again,
+        a_closed_gate_refuses_and_completes_for_each_who_leaves,
+        who_enters_a_gate_is_noted_until_it_leaves,
         synchronize_srcu_waits_for_readers_that_sleep,
     }
     locks {

@@ -3,9 +3,11 @@
 //! Waiting: queues, completions, time, counted references.
 
 use crate::{
-    allocate, devscope_percpu_ref_put, devscope_percpu_ref_tryget_live, fidelity_signal, give_back,
-    name,
-    state::{comes, settle, State},
+    allocate, devscope_cond_synchronize_rcu, devscope_gate_alloc, devscope_gate_enter,
+    devscope_gate_enter_noting, devscope_gate_free, devscope_gate_leave,
+    devscope_gate_leave_noting, devscope_gate_notes, devscope_gate_sum,
+    devscope_get_state_synchronize_rcu, fidelity_signal, give_back, name,
+    state::{comes, State},
     Edu, Shared, Verdict,
 };
 use core::ptr::null_mut;
@@ -193,92 +195,127 @@ pub(crate) unsafe fn a_timeout_passes_and_says_so(edu: Edu) -> Verdict {
     verdict.happened(true)
 }
 
-// ---- Counted references ----
+// ---- Gates ----
 
+/// What a gate of `src/gate.rs` begins with.
 #[repr(C)]
-struct Counted {
-    reference: bindings::percpu_ref,
-    released: bindings::completion,
-    confirmed: bindings::completion,
-    releases: Shared,
+struct Gate {
+    counts: *mut c_void,
+    closed: Shared,
+    left: bindings::completion,
 }
 
-unsafe extern "C" fn release(reference: *mut bindings::percpu_ref) {
-    let counted = reference.cast::<Counted>();
-    // SAFETY: The reference is the first field of a `Counted`.
-    unsafe {
-        (*counted).releases.add(1);
-        bindings::complete(&raw mut (*counted).released);
+impl Gate {
+    /// An open one, with places for notes.
+    unsafe fn new() -> *mut Self {
+        // SAFETY: The memory is zero; whoever asked for a gate frees it.
+        unsafe {
+            let gate = allocate::<Self>();
+            bindings::init_completion(&raw mut (*gate).left);
+            (*gate).counts = devscope_gate_alloc(true);
+            gate
+        }
+    }
+
+    unsafe fn free(this: *mut Self) {
+        // SAFETY: Nobody is inside.
+        unsafe {
+            devscope_gate_free((*this).counts);
+            give_back(this);
+        }
+    }
+
+    unsafe fn enter(this: *mut Self) -> bool {
+        // SAFETY: It is one.
+        unsafe { devscope_gate_enter(this.cast()) }
+    }
+
+    unsafe fn leave(this: *mut Self) {
+        // SAFETY: It is one, and was entered.
+        unsafe { devscope_gate_leave(this.cast()) };
+    }
+
+    fn sum(&self) -> c_int {
+        // SAFETY: The counts are there.
+        unsafe { devscope_gate_sum(self.counts) }
+    }
+
+    fn notes(&self) -> usize {
+        let mut notes = [0; 3];
+        let mut found = 0;
+        let mut cpu = 0;
+        // SAFETY: The counts are there, and so is room for the notes of a CPU.
+        while unsafe { devscope_gate_notes(self.counts, cpu, notes.as_mut_ptr()) } {
+            found += notes.iter().filter(|note| **note != 0).count();
+            cpu += 1;
+        }
+        found
     }
 }
 
-unsafe extern "C" fn confirm(reference: *mut bindings::percpu_ref) {
-    // SAFETY: As in `release`.
-    unsafe { bindings::complete(&raw mut (*reference.cast::<Counted>()).confirmed) };
-}
-
-pub(crate) unsafe fn a_killed_percpu_ref_refuses_and_is_released_by_its_last_put(
-    _edu: Edu,
-) -> Verdict {
+pub(crate) unsafe fn a_closed_gate_refuses_and_completes_for_each_who_leaves(_edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
-    // SAFETY: The memory is given back after the reference was released and exited.
+    // SAFETY: The gate is freed when everybody has left.
     unsafe {
-        let counted = allocate::<Counted>();
-        bindings::init_completion(&raw mut (*counted).released);
-        bindings::init_completion(&raw mut (*counted).confirmed);
-        let reference = &raw mut (*counted).reference;
-        let flags = bindings::GFP_KERNEL;
-        let error = bindings::percpu_ref_init(reference, Some(release), 0, flags);
-        verdict.expect(error == 0, "percpu_ref_init() failed", error);
-        let got = devscope_percpu_ref_tryget_live(reference);
-        verdict.expect(got, "refused while it lives", got);
-        bindings::percpu_ref_kill_and_confirm(reference, Some(confirm));
-        // At once, and not only when the kill is confirmed.
-        let got = devscope_percpu_ref_tryget_live(reference);
-        verdict.expect(!got, "given out after the kill", got);
-        let confirmed = comes(&raw mut (*counted).confirmed);
-        verdict.expect(confirmed, "the kill was not confirmed", confirmed);
-        settle();
-        let releases = (*counted).releases.get();
-        verdict.expect(releases == 0, "released while it was held", releases);
-        devscope_percpu_ref_put(reference);
-        let released = comes(&raw mut (*counted).released);
-        verdict.expect(released, "not released by the last put", released);
-        let releases = (*counted).releases.get();
-        verdict.expect(releases == 1, "released this often", releases);
-        bindings::percpu_ref_exit(reference);
-        give_back(counted);
+        let gate = Gate::new();
+        let got = Gate::enter(gate);
+        verdict.expect(got, "refused while it is open", got);
+        Gate::leave(gate);
+        let done = bindings::try_wait_for_completion(&raw mut (*gate).left);
+        verdict.expect(!done, "completed by who leaves an open one", done);
+        let got = Gate::enter(gate) && Gate::enter(gate);
+        verdict.expect(got, "refused while somebody is inside", got);
+        (*gate).closed.set(1);
+        devscope_cond_synchronize_rcu(devscope_get_state_synchronize_rcu());
+        let got = Gate::enter(gate);
+        verdict.expect(!got, "entered after it was closed", got);
+        for inside in [2, 1] {
+            let sum = (*gate).sum();
+            verdict.expect(sum == inside, "this many were inside", sum);
+            Gate::leave(gate);
+            let done = bindings::try_wait_for_completion(&raw mut (*gate).left);
+            verdict.expect(done, "not completed by who left", done);
+        }
+        let sum = (*gate).sum();
+        verdict.expect(sum == 0, "this many were inside in the end", sum);
+        (*gate).closed.set(0);
+        let got = Gate::enter(gate);
+        verdict.expect(got, "refused after it was opened again", got);
+        Gate::leave(gate);
+        Gate::free(gate);
     }
     verdict.happened(true)
 }
 
-pub(crate) unsafe fn a_percpu_ref_that_is_zero_lives_again(_edu: Edu) -> Verdict {
+pub(crate) unsafe fn who_enters_a_gate_is_noted_until_it_leaves(_edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
-    // SAFETY: The memory is given back after the reference was released and exited.
+    // SAFETY: The gate is freed when everybody has left.
     unsafe {
-        let counted = allocate::<Counted>();
-        bindings::init_completion(&raw mut (*counted).released);
-        let reference = &raw mut (*counted).reference;
-        let (dead, flags) = (bindings::PERCPU_REF_INIT_DEAD, bindings::GFP_KERNEL);
-        let error = bindings::percpu_ref_init(reference, Some(release), dead, flags);
-        verdict.expect(error == 0, "percpu_ref_init() failed", error);
-        for time in 1..=2 {
-            let got = devscope_percpu_ref_tryget_live(reference);
-            verdict.expect(!got, "given out while it is dead", got);
-            // What `reinit_completion()` does, which is an inline function.
-            (*counted).released.done = 0;
-            bindings::percpu_ref_reinit(reference);
-            let got = devscope_percpu_ref_tryget_live(reference);
-            verdict.expect(got, "refused while it lives", got);
-            bindings::percpu_ref_kill_and_confirm(reference, None);
-            devscope_percpu_ref_put(reference);
-            let released = comes(&raw mut (*counted).released);
-            verdict.expect(released, "not released by the last put", released);
-            let releases = (*counted).releases.get();
-            verdict.expect(releases == time, "released this often", releases);
+        let gate = Gate::new();
+        let mut inside = [null_mut(); 2];
+        for note in &mut inside {
+            *note = devscope_gate_enter_noting(gate.cast(), 5 << 24);
+            verdict.expect(!note.is_null(), "refused while it is open", note.is_null());
+            let what = **note >> 24;
+            verdict.expect(what == 5, "this was noted", what as i64);
         }
-        bindings::percpu_ref_exit(reference);
-        give_back(counted);
+        let notes = (*gate).notes();
+        verdict.expect(notes == 2, "this many notes of two", notes as i64);
+        for note in inside {
+            devscope_gate_leave_noting(gate.cast(), note);
+        }
+        let notes = (*gate).notes();
+        verdict.expect(notes == 0, "this many notes of nobody", notes as i64);
+        let sum = (*gate).sum();
+        verdict.expect(sum == 0, "this many were inside in the end", sum);
+        (*gate).closed.set(1);
+        let note = devscope_gate_enter_noting(gate.cast(), 5 << 24);
+        verdict.expect(
+            note.is_null(),
+            "entered after it was closed",
+            !note.is_null(),
+        );
+        Gate::free(gate);
     }
     verdict.happened(true)
 }

@@ -41,9 +41,23 @@ pub(crate) struct Locks {
     mutexes: Table<Lock>,
     srcu: Table<Srcu>,
     rcu_callbacks: u32,
+    /// How many grace periods have begun.
+    grace_periods: u64,
+    /// The last of them that is over.
+    over: u64,
 }
 
 impl Locks {
+    /// The number of the next grace period that begins.
+    pub(crate) fn next_grace_period(&self) -> u64 {
+        self.grace_periods + 1
+    }
+
+    /// Whether this one, or a later one, is over.
+    pub(crate) fn is_over(&self, grace_period: u64) -> bool {
+        self.over >= grace_period
+    }
+
     pub(crate) fn active_in(
         &self,
         range: &Range<usize>,
@@ -563,11 +577,11 @@ pub unsafe fn rcu_read_unlock() {
 fn grace_period(place: Place) {
     // A reader is identified by its task: when the task is seen outside, its section has ended. A
     // task that starts the next section before anybody looks makes the wait longer, as in Linux.
-    let mut readers: Vec<usize> = world(|w| {
+    let (number, mut readers): (u64, Vec<usize>) = world(|w| {
         let me = w.current;
-        (0..w.tasks.len())
-            .filter(|&index| index != me && w.reads_rcu(index))
-            .collect()
+        w.locks.grace_periods += 1;
+        let readers = (0..w.tasks.len()).filter(|&index| index != me && w.reads_rcu(index));
+        (w.locks.grace_periods, readers.collect())
     });
     while !readers.is_empty() {
         world(|w| readers.retain(|&index| w.reads_rcu(index)));
@@ -583,6 +597,7 @@ fn grace_period(place: Place) {
             });
         }
     }
+    world(|w| w.locks.over = w.locks.over.max(number));
 }
 
 #[track_caller]

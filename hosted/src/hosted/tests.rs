@@ -911,99 +911,97 @@ fn a_timeout_passes_when_nothing_else_can_happen() {
     });
 }
 
+// ---- Gates ----
+
+/// What `src/gate.rs` waits with.
 #[repr(C)]
-struct Counted {
-    reference: percpu_ref,
-    done: completion,
+struct Gate {
+    counts: *mut crate::ffi::c_void,
+    closed: i32,
+    left: completion,
 }
 
-unsafe extern "C" fn released(reference: *mut percpu_ref) {
-    // SAFETY: the reference is the first field of a `Counted`.
-    unsafe { complete(&raw mut (*reference.cast::<Counted>()).done) };
-}
-
-#[test]
-fn a_killed_percpu_ref_is_released_by_its_last_put_and_refuses() {
-    explore(1000, |m| {
-        // SAFETY: the memory is freed after the reference has been released and exited.
-        unsafe {
-            let counted = kzalloc(size_of::<Counted>(), GFP_KERNEL).cast::<Counted>();
-            init_completion(&raw mut (*counted).done);
-            let reference = &raw mut (*counted).reference;
-            assert_eq!(percpu_ref_init(reference, Some(released), 0, GFP_KERNEL), 0);
-            let address = reference as usize;
-            let user = m.spawn("user", move || {
-                let reference = address as *mut percpu_ref;
-                if devscope_percpu_ref_tryget_live(reference) {
-                    super::preempt();
-                    devscope_percpu_ref_put(reference);
-                }
-            });
-            percpu_ref_kill(reference);
-            assert!(!devscope_percpu_ref_tryget_live(reference));
-            wait_for_completion(&raw mut (*counted).done);
-            user.join();
-            percpu_ref_exit(reference);
-            m.settle();
-            kfree(counted.cast());
-        }
-    });
-}
-
-/// Sets up a reference that is dead, lives, and is killed and zero again.
-unsafe fn revived(m: &Machine) -> *mut Counted {
-    // SAFETY: whoever calls this exits the reference and frees the memory.
+unsafe fn new_gate() -> *mut Gate {
+    // SAFETY: whoever calls this frees both.
     unsafe {
-        let counted = kzalloc(size_of::<Counted>(), GFP_KERNEL).cast::<Counted>();
-        init_completion(&raw mut (*counted).done);
-        let reference = &raw mut (*counted).reference;
-        let flags = PERCPU_REF_INIT_DEAD;
-        assert_eq!(
-            percpu_ref_init(reference, Some(released), flags, GFP_KERNEL),
-            0
-        );
-        assert!(!devscope_percpu_ref_tryget_live(reference));
-        percpu_ref_reinit(reference);
-        assert!(devscope_percpu_ref_tryget_live(reference));
-        devscope_percpu_ref_put(reference);
-        percpu_ref_kill(reference);
-        wait_for_completion(&raw mut (*counted).done);
-        m.settle();
-        counted
+        let gate = kzalloc(size_of::<Gate>(), GFP_KERNEL).cast::<Gate>();
+        init_completion(&raw mut (*gate).left);
+        (*gate).counts = devscope_gate_alloc(true);
+        gate
     }
 }
 
+unsafe fn enter(gate: *mut Gate) -> bool {
+    // SAFETY: the gate is there.
+    unsafe { devscope_gate_enter(gate.cast()) }
+}
+
+unsafe fn leave(gate: *mut Gate) {
+    // SAFETY: the gate is there.
+    unsafe { devscope_gate_leave(gate.cast()) };
+}
+
 #[test]
-fn a_percpu_ref_lives_again_when_it_is_zero() {
+fn a_closed_gate_refuses_and_is_idle_when_all_have_left() {
     explore(1000, |m| {
-        // SAFETY: the memory is freed after the reference has been exited.
+        // SAFETY: the gate is freed after everybody has left.
         unsafe {
-            let counted = revived(m);
-            let reference = &raw mut (*counted).reference;
-            assert!(!devscope_percpu_ref_tryget_live(reference));
-            percpu_ref_reinit(reference);
-            assert!(devscope_percpu_ref_tryget_live(reference));
-            devscope_percpu_ref_put(reference);
-            percpu_ref_exit(reference);
-            kfree(counted.cast());
+            let gate = new_gate();
+            let address = gate as usize;
+            let users: Vec<_> = (0..2)
+                .map(|_| {
+                    m.spawn("user", move || {
+                        let gate = address as *mut Gate;
+                        if enter(gate) {
+                            super::preempt();
+                            leave(gate);
+                        }
+                    })
+                })
+                .collect();
+            (*gate).closed = 1;
+            let state = devscope_get_state_synchronize_rcu();
+            assert!(!enter(gate));
+            devscope_cond_synchronize_rcu(state);
+            while devscope_gate_sum((*gate).counts) != 0 {
+                wait_for_completion(&raw mut (*gate).left);
+            }
+            let counts = (*gate).counts;
+            users.into_iter().for_each(|user| user.join());
+            assert_eq!(devscope_gate_sum(counts), 0);
+            devscope_gate_free(counts);
+            kfree(gate.cast());
         }
     });
 }
 
 #[test]
-fn a_percpu_ref_that_is_held_does_not_live_again() {
-    let failure = failure(|m| {
-        // SAFETY: found out before anything is freed.
+fn a_grace_period_is_waited_for_once() {
+    explore(100, |_| {
+        // SAFETY: process context.
         unsafe {
-            let counted = revived(m);
-            let reference = &raw mut (*counted).reference;
-            percpu_ref_reinit(reference);
-            devscope_percpu_ref_tryget_live(reference);
-            percpu_ref_kill(reference);
-            percpu_ref_reinit(reference);
+            let states = [0; 3].map(|_| devscope_get_state_synchronize_rcu());
+            let begun = machine::world(|w| w.locks.next_grace_period());
+            for state in states {
+                devscope_cond_synchronize_rcu(state);
+            }
+            let now = machine::world(|w| w.locks.next_grace_period());
+            assert_eq!(now - begun, 1);
         }
     });
-    assert_eq!(failure.kind, Kind::Misuse);
+}
+
+#[test]
+fn a_gate_with_somebody_inside_is_not_freed() {
+    let failure = failure(|_| {
+        // SAFETY: none: it is freed too soon, which is found out.
+        unsafe {
+            let gate = new_gate();
+            assert!(enter(gate));
+            devscope_gate_free((*gate).counts);
+        }
+    });
+    assert_eq!(failure.kind, Kind::FreedWhileActive);
 }
 
 // ---- Exploring ----

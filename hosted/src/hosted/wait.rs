@@ -7,16 +7,16 @@
 )]
 
 use super::machine::{
-    at, block, block_until, preempt, sleep_ns, spawn, step, try_world, world, Key, Place, State,
-    Task, TaskKind, Why, World,
+    at, block, block_until, preempt, sleep_ns, step, try_world, world, Key, Place, State, Task,
+    Why, World,
 };
 use super::report::Kind;
 use super::table::Table;
 use super::{cname, nobody};
 use crate::bindings::{
-    bool_, completion, gfp_t, lock_class_key, percpu_ref, percpu_ref_func_t, task_struct,
-    wait_queue_entry, wait_queue_func_t, wait_queue_head, ERESTARTSYS, PERCPU_REF_INIT_DEAD,
-    POLLHUP, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_UNINTERRUPTIBLE, WQ_FLAG_EXCLUSIVE,
+    bool_, completion, lock_class_key, task_struct, wait_queue_entry, wait_queue_func_t,
+    wait_queue_head, ERESTARTSYS, POLLHUP, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_UNINTERRUPTIBLE,
+    WQ_FLAG_EXCLUSIVE,
 };
 use crate::ffi;
 use std::ops::Range;
@@ -83,19 +83,10 @@ struct Completion {
     waiting: u32,
 }
 
-#[derive(Debug)]
-struct Ref {
-    place: Place,
-    count: u64,
-    live: bool,
-    release: percpu_ref_func_t,
-}
-
 #[derive(Default, Debug)]
 pub(crate) struct Waits {
     queues: Table<Queue>,
     completions: Table<Completion>,
-    refs: Table<Ref>,
 }
 
 impl Waits {
@@ -150,32 +141,12 @@ impl Waits {
                     })
                 })
         };
-        let reference = || {
-            self.refs.in_range(range).next().map(|(_, reference)| {
-                (
-                    "a percpu_ref that was not exited".to_string(),
-                    vec![format!("set up      {}", at(reference.place))],
-                )
-            })
-        };
-        queue
-            .or_else(woken)
-            .or_else(entry)
-            .or_else(completion)
-            .or_else(reference)
+        queue.or_else(woken).or_else(entry).or_else(completion)
     }
 
     pub(crate) fn forget_in(&mut self, range: &Range<usize>) {
         self.queues.remove_range(range);
         self.completions.remove_range(range);
-    }
-
-    /// References that were never exited, for the report about what was left.
-    pub(crate) fn left(&self) -> Vec<String> {
-        self.refs
-            .iter()
-            .map(|(_, r)| format!("set up      {}  percpu_ref", at(r.place)))
-            .collect()
     }
 
     fn queue(&mut self, head: usize, place: Place) -> &mut Queue {
@@ -937,212 +908,4 @@ pub unsafe fn try_wait_for_completion(x: *mut completion) -> bool_ {
             }
         }
     })
-}
-
-// ---- percpu_ref ----
-
-impl World {
-    #[track_caller]
-    fn check_ref(&mut self, reference: *mut percpu_ref, place: Place) {
-        self.check(
-            reference as usize,
-            size_of::<percpu_ref>(),
-            "a percpu_ref",
-            place,
-        );
-        if self.waits.refs.get(reference as usize).is_none() {
-            let facts = [format!("used        {}", at(place))];
-            self.fail(
-                Kind::Misuse,
-                "a percpu_ref that was not initialised".into(),
-                &facts,
-            );
-        }
-    }
-
-    fn reference(&mut self, reference: *mut percpu_ref) -> &mut Ref {
-        self.waits
-            .refs
-            .get_mut(reference as usize)
-            .expect("checked by `check_ref`")
-    }
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_init(
-    ref_: *mut percpu_ref,
-    release: percpu_ref_func_t,
-    flags: ffi::c_uint,
-    gfp: gfp_t,
-) -> ffi::c_int {
-    let place = Location::caller();
-    world(|w| {
-        if gfp & crate::bindings::GFP_KERNEL == crate::bindings::GFP_KERNEL {
-            w.might_sleep("percpu_ref_init", place);
-        }
-        w.check(
-            ref_ as usize,
-            size_of::<percpu_ref>(),
-            "a percpu_ref",
-            place,
-        );
-        let live = flags & PERCPU_REF_INIT_DEAD == 0;
-        w.waits.refs.set(
-            ref_ as usize,
-            Ref {
-                place,
-                count: u64::from(live),
-                live,
-                release,
-            },
-        );
-    });
-    0
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_exit(ref_: *mut percpu_ref) {
-    let place = Location::caller();
-    world(|w| {
-        w.check(
-            ref_ as usize,
-            size_of::<percpu_ref>(),
-            "a percpu_ref",
-            place,
-        );
-        w.waits.refs.remove(ref_ as usize);
-    });
-}
-
-#[track_caller]
-fn get_ref(ref_: *mut percpu_ref, live: bool, place: Place) -> bool {
-    preempt();
-    world(|w| {
-        w.check_ref(ref_, place);
-        let reference = w.reference(ref_);
-        let gives = if live {
-            reference.live
-        } else {
-            reference.count > 0
-        };
-        reference.count += u64::from(gives);
-        gives
-    })
-}
-
-#[track_caller]
-fn put_ref(ref_: *mut percpu_ref, place: Place) {
-    preempt();
-    let release = world(|w| {
-        w.check_ref(ref_, place);
-        let reference = w.reference(ref_);
-        if reference.count == 0 {
-            let facts = [format!("put         {}", at(place))];
-            w.fail(
-                Kind::Misuse,
-                "a percpu_ref is put more often than got".into(),
-                &facts,
-            );
-        }
-        reference.count -= 1;
-        (reference.count == 0)
-            .then_some(reference.release)
-            .flatten()
-    });
-    if let Some(release) = release {
-        // SAFETY: `percpu_ref_init` was given this function for the moment when the count of this
-        // reference becomes zero, which is now.
-        unsafe { release(ref_) };
-    }
-    preempt();
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_tryget(ref_: *mut percpu_ref) -> bool_ {
-    get_ref(ref_, false, Location::caller())
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_tryget_live(ref_: *mut percpu_ref) -> bool_ {
-    get_ref(ref_, true, Location::caller())
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_get(ref_: *mut percpu_ref) {
-    get_ref(ref_, false, Location::caller());
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_put(ref_: *mut percpu_ref) {
-    put_ref(ref_, Location::caller());
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_is_zero(ref_: *mut percpu_ref) -> bool_ {
-    let place = Location::caller();
-    world(|w| {
-        w.check_ref(ref_, place);
-        w.reference(ref_).count == 0
-    })
-}
-
-/// As in Linux: what is dead and has come to zero lives again, with an initial reference.
-#[track_caller]
-pub unsafe fn percpu_ref_reinit(ref_: *mut percpu_ref) {
-    let place = Location::caller();
-    preempt();
-    world(|w| {
-        w.check_ref(ref_, place);
-        let reference = w.reference(ref_);
-        if reference.live || reference.count != 0 {
-            let facts = [format!("used        {}", at(place))];
-            w.fail(
-                Kind::Misuse,
-                "a percpu_ref is set up again that has not come to zero".into(),
-                &facts,
-            );
-        }
-        let reference = w.reference(ref_);
-        reference.live = true;
-        reference.count = 1;
-        w.note("revives a percpu_ref", &nobody(), Some(place));
-    });
-    preempt();
-}
-
-#[track_caller]
-pub unsafe fn percpu_ref_kill(ref_: *mut percpu_ref) {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { percpu_ref_kill_and_confirm(ref_, None) }
-}
-
-/// As in Linux: the reference is dead at once, the initial reference is put, and after a grace period
-/// an RCU callback confirms, and puts what kept the count above zero until then.
-#[track_caller]
-pub unsafe fn percpu_ref_kill_and_confirm(ref_: *mut percpu_ref, confirm_kill: percpu_ref_func_t) {
-    let place = Location::caller();
-    preempt();
-    world(|w| {
-        w.check_ref(ref_, place);
-        if !std::mem::replace(&mut w.reference(ref_).live, false) {
-            let facts = [format!("killed      {}", at(place))];
-            w.fail(Kind::Misuse, "a percpu_ref is killed twice".into(), &facts);
-        }
-        w.note("kills a percpu_ref", &nobody(), Some(place));
-    });
-    let reference = ref_ as usize;
-    spawn("rcu".into(), TaskKind::Kthread, None, move || {
-        preempt();
-        world(|w| {
-            w.check_ref(reference as *mut percpu_ref, place);
-            w.bh_off();
-        });
-        if let Some(confirm) = confirm_kill {
-            // SAFETY: the caller of `percpu_ref_kill_and_confirm` asked for this call.
-            unsafe { confirm(reference as *mut percpu_ref) };
-        }
-        put_ref(reference as *mut percpu_ref, place);
-        world(World::bh_on);
-    });
-    preempt();
 }

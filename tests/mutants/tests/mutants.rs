@@ -97,6 +97,9 @@ mutants! {
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
         in a_reader_sleeps_through_unbind, operations_race_with_unbind,
             outside_callers_race_with_unbind;
+    mutant_who_is_not_counted_yet_is_overlooked: SkipGracePeriod
+        is Deadlock | UseAfterFree | FreedWhileActive | WildAccess
+        in outside_callers_race_with_unbind;
     mutant_sleepers_are_not_woken: ForgetToWakeSleepers
         is Deadlock
         in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings,
@@ -133,7 +136,7 @@ mutants! {
         is UseAfterFree
         in data_borrows_from_devres;
     mutant_gates_and_queues_are_not_closed: SkipClose
-        is Deadlock
+        is Deadlock | RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess
         in a_reader_sleeps_through_unbind, work_waits_for_what_nobody_brings;
     mutant_queues_are_freed_while_they_may_be_polled: FreePolledQueues
         is FreedWhileActive | UseAfterFree
@@ -147,7 +150,7 @@ mutants! {
         is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Leak
         in a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet;
     mutant_who_looks_into_a_part_is_not_waited_for: SkipPartUsers
-        is UseAfterFree | WildAccess | FreedWhileActive | Misuse
+        is UseAfterFree | WildAccess | FreedWhileActive | Panic
         in a_part_is_reset_again_and_again, two_resets_and_a_sleeper_meet;
     mutant_a_part_that_is_beginning_is_not_woken: LeavePartQueuesOpen
         is Deadlock
