@@ -13,6 +13,7 @@
 #include <linux/pci.h>
 #include <linux/percpu-refcount.h>
 #include <linux/rwsem.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -400,6 +401,38 @@ static void many(unsigned int how_many)
 		faux_device_destroy(fdev);
 }
 
+/* A driver that waits for one grace period when it is unbound, and has nothing else to do. */
+
+static int waits_probe(struct faux_device *fdev)
+{
+	return 0;
+}
+
+static void waits_remove(struct faux_device *fdev)
+{
+	synchronize_rcu();
+}
+
+static const struct faux_device_ops waits_ops = {
+	.probe = waits_probe,
+	.remove = waits_remove,
+};
+
+/* For comparison with many gates: the number says beside which row. */
+static void one_grace_period(unsigned int beside)
+{
+	struct faux_device *fdev;
+
+	bench_span_begin();
+	fdev = faux_device_create("bench_c", NULL, &waits_ops);
+	bench_span_end("bind-gate", beside);
+	if (bench_failed("faux_device_create", fdev ? 0 : -ENODEV))
+		return;
+	bench_span_begin();
+	faux_device_destroy(fdev);
+	bench_span_end("unbind-gate", beside);
+}
+
 static int __init bench_init(void)
 {
 	static const unsigned int some[] = { 0, 1, 8, 64, 256 };
@@ -413,8 +446,10 @@ static int __init bench_init(void)
 	kfree(d);
 	interrupts();
 	nodes();
-	for (i = 0; i < ARRAY_SIZE(some); i++)
+	for (i = 0; i < ARRAY_SIZE(some); i++) {
 		many(some[i]);
+		one_grace_period(some[i]);
+	}
 	return 0;
 }
 

@@ -33,10 +33,11 @@ pub const NODES: [(&str, &str, &str); 6] = [
     ("devscope", "ioctl-devscope", "devscope"),
 ];
 /// What is bound with many registrations: rows, columns, and what it is called.
-const MANY: [(&str, &str, &str); 5] = [
+const MANY: [(&str, &str, &str); 6] = [
     ("c", "work", "C, devm, work"),
     ("rust", "work", "Linux Rust, Devres, work"),
     ("devscope", "work", "devscope, work"),
+    ("c", "gate", "C, one synchronize_rcu()"),
     ("rust", "gate", "Linux Rust, Devres, gates"),
     ("devscope", "gate", "devscope, gates"),
 ];
