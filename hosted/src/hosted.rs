@@ -54,7 +54,7 @@ mod workqueue;
 mod tests;
 
 pub use buses::{DeviceSlot, I2cInfo, UsbInfo};
-pub use explore::{explore, run, Explore, Finished, Outcome, Stats};
+pub use explore::{explore, run, Explore, Finished, Outcome, Stats, Strategy};
 pub use irq::IrqLine;
 #[doc(hidden)]
 pub use kunit::kunit_case;

@@ -24,16 +24,31 @@ use std::time::{Duration, Instant};
 /// The variable that names one schedule to run, in hexadecimal.
 pub(crate) const SCHEDULE: &str = "DEVSCOPE_SCHEDULE";
 
-/// How the next task is chosen.
-#[derive(Debug)]
-pub(crate) enum Strategy {
-    /// Any, with equal chances.
+/// How an exploration chooses who runs next. See [`Explore::strategy`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// One of the others in each schedule: half of the schedules go by priorities, a quarter is random,
+    /// a quarter sticky.
+    #[default]
+    Mixed,
+    /// Any task that can run, with equal chances.
     Random,
-    /// The one that runs goes on, but for one time in `turn`.
-    Sticky { turn: usize },
+    /// The task that runs goes on, but for one time in a few; in how many, each schedule draws for itself.
+    Sticky,
     /// Priorities, and a few points at which the running task loses its own: the PCT algorithm
     /// (Burckhardt et al., ASPLOS 2010), which finds a bug that needs few switches with a
     /// probability that does not depend on how many threads or steps there are in between.
+    Pct,
+}
+
+/// Who chooses the next task of one schedule.
+#[derive(Debug)]
+pub(crate) enum Chooser {
+    Random,
+    Sticky {
+        turn: usize,
+    },
     Priorities {
         of: Vec<u32>,
         lowest: u32,
@@ -46,18 +61,27 @@ pub(crate) enum Strategy {
 /// priorities would keep out for ever who is to end it.
 const UNFAIR: u64 = 3000;
 
-impl Strategy {
-    pub(crate) fn from_seed(rng: &mut Rng) -> Self {
-        match rng.below(4) {
-            0 => Strategy::Random,
-            1 => Strategy::Sticky {
+impl Chooser {
+    /// What is left open by the strategy comes from the schedule's seed.
+    pub(crate) fn new(strategy: Strategy, rng: &mut Rng) -> Self {
+        match strategy {
+            Strategy::Mixed => {
+                let one = match rng.below(4) {
+                    0 => Strategy::Random,
+                    1 => Strategy::Sticky,
+                    _ => Strategy::Pct,
+                };
+                Self::new(one, rng)
+            }
+            Strategy::Random => Chooser::Random,
+            Strategy::Sticky => Chooser::Sticky {
                 turn: 2 << rng.below(5),
             },
-            _ => {
+            Strategy::Pct => {
                 // How long the execution will be is not known yet, so any scale may be right.
                 let scale = 32usize << rng.below(6);
                 let points = rng.below(4);
-                Strategy::Priorities {
+                Chooser::Priorities {
                     of: Vec::new(),
                     lowest: u32::MAX / 2,
                     change_at: (0..points).map(|_| 1 + rng.below(scale) as u64).collect(),
@@ -75,15 +99,15 @@ impl Strategy {
         yielding: bool,
     ) -> usize {
         match self {
-            Strategy::Random => candidates[rng.below(candidates.len())],
-            Strategy::Sticky { turn } => {
+            Chooser::Random => candidates[rng.below(candidates.len())],
+            Chooser::Sticky { turn } => {
                 if !yielding && candidates.contains(&current) && rng.below(*turn) != 0 {
                     current
                 } else {
                     candidates[rng.below(candidates.len())]
                 }
             }
-            Strategy::Priorities {
+            Chooser::Priorities {
                 of,
                 lowest,
                 change_at,
@@ -307,6 +331,7 @@ pub struct Explore {
     name: String,
     schedules: usize,
     seed: u64,
+    strategy: Strategy,
     max_steps: u64,
     max_time: Option<Duration>,
     only: Option<u64>,
@@ -320,6 +345,7 @@ impl Explore {
             name: name.into(),
             schedules: 1000,
             seed: 1,
+            strategy: Strategy::Mixed,
             max_steps: 50_000,
             max_time: None,
             only: only_from_env(),
@@ -336,6 +362,15 @@ impl Explore {
     /// Where the schedules' seeds come from. The same seed gives the same schedules.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// How to choose who runs next. [`Strategy::Mixed`] unless said otherwise: it finds, a little later, what
+    /// either of the others would have found soon.
+    ///
+    /// A schedule is the same again only with the same strategy, which it is when the same test runs it.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
         self
     }
 
@@ -388,6 +423,7 @@ impl Explore {
             self.schedules
         };
         let (base, only, max_steps) = (self.seed, self.only, self.max_steps);
+        let strategy = self.strategy;
         let tried = Arc::new(Mutex::new((0usize, 0u64)));
         let until = self.max_time.map(|time| begun + time);
         let count = tried.clone();
@@ -408,7 +444,7 @@ impl Explore {
                 shuttle::Runner::new(walk, quiet()).run(move || {
                     count.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
                     let seed = *seed.lock().unwrap_or_else(PoisonError::into_inner);
-                    World::install(seed, max_steps, traces.is_some());
+                    World::install(seed, strategy, max_steps, traces.is_some());
                     let machine = Machine::new();
                     scenario(&machine);
                     machine.finish();

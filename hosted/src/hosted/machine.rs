@@ -12,7 +12,7 @@
 
 use super::cdev::Cdevs;
 use super::device::Devices;
-use super::explore::Strategy;
+use super::explore::{Chooser, Strategy};
 use super::io::Mmio;
 use super::irq::Irqs;
 use super::ledger::Ledger;
@@ -215,7 +215,7 @@ pub(crate) struct Event {
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) rng: Rng,
-    strategy: Strategy,
+    chooser: Chooser,
     pub(crate) tasks: Vec<Task>,
     pub(crate) current: usize,
     pub(crate) cpus: [Cpu; CPUS],
@@ -301,13 +301,13 @@ pub(crate) fn mix(mut z: u64) -> u64 {
 }
 
 impl World {
-    pub(crate) fn install(seed: u64, max_steps: u64, whole_trace: bool) {
+    pub(crate) fn install(seed: u64, strategy: Strategy, max_steps: u64, whole_trace: bool) {
         let mut rng = Rng(seed);
-        let strategy = Strategy::from_seed(&mut rng);
+        let chooser = Chooser::new(strategy, &mut rng);
         let mut new = Box::new(World {
             seed,
             rng,
-            strategy,
+            chooser,
             tasks: Vec::with_capacity(16),
             current: 0,
             cpus: Default::default(),
@@ -505,8 +505,8 @@ impl World {
         if candidates.is_empty() {
             self.stuck(&mut candidates);
         }
-        let strategy = &mut self.strategy;
-        let next = strategy.choose(&mut self.rng, &candidates, self.current, yielding);
+        let chooser = &mut self.chooser;
+        let next = chooser.choose(&mut self.rng, &candidates, self.current, yielding);
         self.candidates = candidates;
         self.current = next;
         // SAFETY: explorations take turns, and all tasks of one are on one OS thread.

@@ -1016,6 +1016,20 @@ fn a_schedule_run_again_fails_again() {
 }
 
 #[test]
+fn each_strategy_finds_the_failure_and_finds_it_again() {
+    use super::Strategy::{Mixed, Pct, Random, Sticky};
+    for strategy in [Mixed, Random, Sticky, Pct] {
+        let explore = || Explore::new("strategy").strategy(strategy).schedules(20_000);
+        let first = explore().run(teardown_in_the_wrong_order);
+        let first = first.expect_failure();
+        let again = explore().only(first.schedule);
+        let again = again.run(teardown_in_the_wrong_order).expect_failure();
+        assert_eq!(again.message, first.message, "{strategy:?}");
+        assert_eq!(again.trace(), first.trace(), "{strategy:?}");
+    }
+}
+
+#[test]
 fn two_runs_of_a_schedule_give_the_same_trace() {
     fn scenario(m: &Machine) {
         let line = m.irq_line("demo", false);
