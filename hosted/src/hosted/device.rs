@@ -425,7 +425,7 @@ pub(crate) fn add_to(dev: usize, name: &str, parent: usize) {
         let entry = w.dev(dev);
         entry.parent = parent;
         entry.name = name.into();
-        entry.c_name = name.bytes().chain([0]).collect();
+        entry.c_name = [name.as_bytes(), &[0]].concat();
         name_mutex(w, dev, &format!("dev->mutex of {name}"));
     });
 }

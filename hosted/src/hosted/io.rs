@@ -90,13 +90,14 @@ fn target(
     what: &str,
     place: Place,
 ) -> (usize, usize, usize) {
-    let facts = vec![format!("{what:<12}{}", at(place))];
+    // Accesses are many: what is said about a wrong one is put together when there is one.
+    let accessed = || format!("{what:<12}{}", at(place));
     let index = address.wrapping_sub(BASE) / STRIDE;
     let inside = address.wrapping_sub(BASE) % STRIDE;
     if address < BASE || index >= w.mmio.mappings.len() {
         w.check(address, size, "an MMIO access", place);
         let message = format!("an MMIO access to {address:#x}, where nothing is mapped");
-        w.fail(Kind::WildAccess, message, &facts);
+        w.fail(Kind::WildAccess, message, &[accessed()]);
     }
     let mapping = &w.mmio.mappings[index];
     if let Some(unmapped) = mapping.unmapped {
@@ -104,9 +105,11 @@ fn target(
             "an MMIO access to BAR {} after it was unmapped",
             mapping.bar
         );
-        let mut facts = facts;
-        facts.insert(0, format!("mapped      {}", at(mapping.mapped)));
-        facts.insert(1, format!("unmapped    {}", at(unmapped)));
+        let facts = [
+            format!("mapped      {}", at(mapping.mapped)),
+            format!("unmapped    {}", at(unmapped)),
+            accessed(),
+        ];
         w.fail(Kind::WildAccess, message, &facts);
     }
     if inside + size > mapping.len || !inside.is_multiple_of(size) {
@@ -114,7 +117,7 @@ fn target(
             "an MMIO access of {size} bytes at offset {inside:#x} of a mapping of {:#x} bytes",
             mapping.len
         );
-        w.fail(Kind::WildAccess, message, &facts);
+        w.fail(Kind::WildAccess, message, &[accessed()]);
     }
     (mapping.dev, mapping.bar, mapping.offset + inside)
 }

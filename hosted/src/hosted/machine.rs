@@ -125,9 +125,10 @@ impl Why {
     }
 
     pub(crate) fn idle() -> Self {
+        thread_local!(static ANYTHING: Rc<str> = "something to do".into());
         Self {
             verb: "waits for",
-            object: "something to do".into(),
+            object: ANYTHING.with(Rc::clone),
             holder: None,
             idle: true,
         }

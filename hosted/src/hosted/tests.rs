@@ -1019,7 +1019,11 @@ fn a_schedule_run_again_fails_again() {
 fn each_strategy_finds_the_failure_and_finds_it_again() {
     use super::Strategy::{Mixed, Pct, Random, Sticky};
     for strategy in [Mixed, Random, Sticky, Pct] {
-        let explore = || Explore::new("strategy").strategy(strategy).schedules(20_000);
+        let explore = || {
+            Explore::new("strategy")
+                .strategy(strategy)
+                .schedules(20_000)
+        };
         let first = explore().run(teardown_in_the_wrong_order);
         let first = first.expect_failure();
         let again = explore().only(first.schedule);
