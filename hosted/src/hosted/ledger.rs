@@ -16,7 +16,7 @@ use super::report::Kind;
 use crate::bindings::{gfp_t, __GFP_ZERO, GFP_KERNEL};
 use crate::ffi;
 use std::alloc::Layout;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::Location;
 use std::ptr;
@@ -40,23 +40,37 @@ struct Freed {
 
 #[derive(Debug)]
 struct Block {
+    start: usize,
     layout: Layout,
     size: usize,
     label: &'static str,
     place: Place,
-    serial: u32,
     freed: Option<Freed>,
 }
 
 #[derive(Default, Debug)]
 pub(crate) struct Ledger {
-    blocks: BTreeMap<usize, Block>,
+    /// In the order in which they were allocated.
+    blocks: Vec<Block>,
+    /// Where each begins, in the order of addresses, and its index in `blocks`. Every access is looked
+    /// up here, and next to none of them adds to it.
+    by_address: Vec<(usize, usize)>,
     allocations: u64,
     fail_at: Option<u64>,
 }
 
 /// Memory that was allocated outside any execution.
-static OUTSIDE: Mutex<Option<HashMap<usize, Layout>>> = Mutex::new(None);
+static OUTSIDE: Mutex<BTreeMap<usize, Layout>> = Mutex::new(BTreeMap::new());
+
+/// Where in freed memory something else stands than what it was filled with.
+fn not_poison(bytes: &[u8]) -> Option<usize> {
+    const PART: [u8; 64] = [POISON; 64];
+    // Compared in parts, as all of it is looked at after each schedule.
+    let is_other = |part: &[u8]| part != &PART[..part.len()];
+    let first = bytes.chunks(PART.len()).position(is_other)? * PART.len();
+    let inside = bytes[first..].iter().position(|&byte| byte != POISON)?;
+    Some(first + inside)
+}
 
 #[cfg(devscope_asan)]
 mod asan {
@@ -115,10 +129,10 @@ mod asan {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        for (&start, block) in &self.blocks {
-            asan::unpoison(start, block.layout.size());
+        for block in &self.blocks {
+            asan::unpoison(block.start, block.layout.size());
             // SAFETY: the block was allocated with this layout, and only the ledger frees it.
-            unsafe { std::alloc::dealloc(start as *mut u8, block.layout) };
+            unsafe { std::alloc::dealloc(block.start as *mut u8, block.layout) };
         }
     }
 }
@@ -130,17 +144,42 @@ impl Ledger {
         Self::default()
     }
 
+    /// How many blocks begin at `address` or before.
+    fn up_to(&self, address: usize) -> usize {
+        self.by_address
+            .partition_point(|&(start, _)| start <= address)
+    }
+
+    /// The block that `address` is in.
     fn find(&self, address: usize) -> Option<(usize, &Block)> {
-        let (&start, block) = self.blocks.range(..=address).next_back()?;
-        (address < start + block.size.max(1)).then_some((start, block))
+        let (start, index) = self.by_address[..self.up_to(address)].last()?;
+        let block = &self.blocks[*index];
+        (address < start + block.size.max(1)).then_some((*start, block))
+    }
+
+    /// The block that begins at `address`.
+    fn get(&self, address: usize) -> Option<&Block> {
+        self.find(address)
+            .filter(|(start, _)| *start == address)
+            .map(|(_, block)| block)
+    }
+
+    fn get_mut(&mut self, address: usize) -> Option<&mut Block> {
+        let (start, index) = *self.by_address[..self.up_to(address)].last()?;
+        (start == address).then(|| &mut self.blocks[index])
+    }
+
+    fn insert(&mut self, block: Block) {
+        let place = self.up_to(block.start);
+        self.by_address
+            .insert(place, (block.start, self.blocks.len()));
+        self.blocks.push(block);
     }
 
     /// The live allocations, as (label, how many, bytes).
     pub(crate) fn live(&self) -> Vec<(&'static str, usize, usize)> {
         let mut kinds: Vec<(&'static str, usize, usize)> = Vec::new();
-        let mut blocks: Vec<&Block> = self.blocks.values().filter(|b| b.freed.is_none()).collect();
-        blocks.sort_by_key(|block| block.serial);
-        for block in blocks {
+        for block in self.blocks.iter().filter(|block| block.freed.is_none()) {
             match kinds.iter_mut().find(|(label, ..)| *label == block.label) {
                 Some(kind) => {
                     kind.1 += 1;
@@ -154,19 +193,16 @@ impl Ledger {
 
     /// Lines about the live allocations, oldest first.
     pub(crate) fn live_places(&self) -> Vec<String> {
-        let mut blocks: Vec<&Block> = self.blocks.values().filter(|b| b.freed.is_none()).collect();
-        blocks.sort_by_key(|block| block.serial);
-        blocks
-            .iter()
-            .map(|block| {
-                format!(
-                    "allocated   {}  {} bytes ({})",
-                    at(block.place),
-                    block.size,
-                    block.label
-                )
-            })
-            .collect()
+        let live = self.blocks.iter().filter(|block| block.freed.is_none());
+        live.map(|block| {
+            format!(
+                "allocated   {}  {} bytes ({})",
+                at(block.place),
+                block.size,
+                block.label
+            )
+        })
+        .collect()
     }
 
     pub(crate) fn fail_nth(&mut self, n: u64) {
@@ -179,17 +215,11 @@ impl Ledger {
             // The sanitizer has seen it, and would object to our looking.
             return None;
         }
-        let mut freed: Vec<_> = self
-            .blocks
-            .iter()
-            .filter(|(_, b)| b.freed.is_some())
-            .collect();
-        freed.sort_by_key(|(_, block)| block.serial);
-        for (&start, block) in freed {
+        for block in &self.blocks {
+            let Some(freed) = &block.freed else { continue };
             // SAFETY: the block is memory that the ledger owns; nobody else runs now.
-            let bytes = unsafe { std::slice::from_raw_parts(start as *const u8, block.size) };
-            if let Some(offset) = bytes.iter().position(|&byte| byte != POISON) {
-                let freed = block.freed.as_ref().expect("filtered");
+            let bytes = unsafe { std::slice::from_raw_parts(block.start as *const u8, block.size) };
+            if let Some(offset) = not_poison(bytes) {
                 return Some((
                     format!(
                         "{} bytes ({}) were written to after they were freed, at offset {offset}",
@@ -348,16 +378,14 @@ impl World {
         // What `kmalloc` gives is not zero: make that visible, and the same each time.
         // SAFETY: the block has `layout.size()` bytes.
         unsafe { ptr::write_bytes(memory, 0x5a, layout.size()) };
-        let serial = self.ledger.blocks.len() as u32;
-        let block = Block {
+        self.ledger.insert(Block {
+            start: memory as usize,
             layout,
             size,
             label,
             place,
-            serial,
             freed: None,
-        };
-        self.ledger.blocks.insert(memory as usize, block);
+        });
         memory.cast()
     }
 
@@ -373,7 +401,7 @@ impl World {
 
     #[track_caller]
     pub(crate) fn free(&mut self, address: usize, place: Place) {
-        let Some(block) = self.ledger.blocks.get(&address) else {
+        let Some(block) = self.ledger.get(address) else {
             let message = match self.ledger.find(address) {
                 Some(_) => format!("{address:#x} is inside an allocation, not its start"),
                 None => "freed memory that was never allocated".to_string(),
@@ -402,7 +430,7 @@ impl World {
         }
         self.forget_in(&range);
         let (task, cpu) = (self.current, self.my_cpu());
-        let block = self.ledger.blocks.get_mut(&address).expect("just seen");
+        let block = self.ledger.get_mut(address).expect("just seen");
         block.freed = Some(Freed { place, task, cpu });
         // SAFETY: the block has `size` bytes, and its owner has just given it up.
         unsafe { ptr::write_bytes(address as *mut u8, POISON, size) };
@@ -410,7 +438,7 @@ impl World {
     }
 
     fn size_of(&self, address: usize) -> Option<usize> {
-        self.ledger.blocks.get(&address).map(|block| block.size)
+        self.ledger.get(address).map(|block| block.size)
     }
 }
 
@@ -426,15 +454,14 @@ pub fn check_access<T: ?Sized>(ptr: *const T, len: usize) {
 /// Give the allocation at `ptr` a name for reports, usually that of its type.
 pub fn name_allocation<T: ?Sized>(ptr: *const T, label: &'static str) {
     try_world(|w| {
-        if let Some(block) = w.ledger.blocks.get_mut(&(ptr.cast::<u8>() as usize)) {
+        if let Some(block) = w.ledger.get_mut(ptr.cast::<u8>() as usize) {
             block.label = label;
         }
     });
 }
 
-fn outside<R>(f: impl FnOnce(&mut HashMap<usize, Layout>) -> R) -> R {
-    let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
-    f(outside.get_or_insert_with(HashMap::new))
+fn outside<R>(f: impl FnOnce(&mut BTreeMap<usize, Layout>) -> R) -> R {
+    f(&mut OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[track_caller]

@@ -491,7 +491,11 @@ impl World {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        candidates.extend(alive.filter(|&index| self.eligible(index)));
+        for index in alive {
+            if self.eligible(index) {
+                candidates.push(index);
+            }
+        }
         let by_chance = self.rng.next() & 127 == 0
             // What a running timer interrupts is what is worth seeing, so let time pass faster.
             || (self.timers.any() && self.rng.next() & 15 == 0);

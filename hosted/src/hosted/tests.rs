@@ -1004,6 +1004,43 @@ fn a_gate_with_somebody_inside_is_not_freed() {
     assert_eq!(failure.kind, Kind::FreedWhileActive);
 }
 
+// ---- Memory ----
+
+#[test]
+fn a_plain_store_to_freed_memory_is_seen_at_the_end_and_where_it_was() {
+    for offset in [0, 63, 64, 200] {
+        let failure = failure(move |_| {
+            // SAFETY: none: the store comes too late. The model keeps the memory until the end.
+            unsafe {
+                let memory = kmalloc(201, GFP_KERNEL).cast::<u8>();
+                kfree(memory.cast());
+                memory.add(offset).write(0);
+            }
+        });
+        assert_eq!(failure.kind, Kind::UseAfterFree);
+        let place = format!("at offset {offset}");
+        assert!(failure.message.ends_with(&place), "{failure}");
+    }
+}
+
+#[test]
+fn the_allocation_around_an_address_is_found_among_many() {
+    explore(1, |_| {
+        // SAFETY: each is freed once.
+        unsafe {
+            let blocks = [1, 16, 300, 7].map(|size| (kmalloc(size, GFP_KERNEL), size));
+            for (memory, size) in blocks {
+                assert!(machine::world(|w| w.allocated_at(memory as usize + size - 1)).is_some());
+                assert!(machine::world(|w| w.allocated_at(memory as usize + size)).is_none());
+            }
+            blocks
+                .into_iter()
+                .rev()
+                .for_each(|(memory, _)| kfree(memory));
+        }
+    });
+}
+
 // ---- Exploring ----
 
 #[test]
