@@ -5,8 +5,9 @@
 //!
 //! - the tasks: the main program, the hardware's programs, and one hard and one soft interrupt context
 //!   for each of two CPUs, started by their first interrupt;
-//! - the device's registers, the interrupt line (in progress, pending, the last call of a shared line),
-//!   the tasklet (scheduled, running, killed), and the driver's and devscope's steps, in their order;
+//! - the device's registers, the interrupt line (in flight, in progress, pending, and the last call of a
+//!   shared line's handler), the tasklet (scheduled, running, killed), and the driver's and devscope's
+//!   steps, in their order;
 //! - a point at which others may run before each access to what tasks share;
 //! - what is checked: nothing runs on the driver's data after it is freed, nothing is registered or
 //!   scheduled after unbinding, nothing is left at the end, and everything ends.
@@ -104,8 +105,11 @@ impl Machine {
         }
     }
 
-    /// An interrupt message reaches one of the CPUs.
+    /// An interrupt message reaches one of the CPUs, unless one is under way already.
     fn message(self: &Arc<Self>) {
+        if !self.line.fire() {
+            return;
+        }
         let cpu = thread_rng().gen_range(0..CPUS);
         self.start(&self.hard[cpu], move |machine| {
             while machine.hard[cpu].take().is_some() {
@@ -167,6 +171,7 @@ struct Line {
 #[derive(Default)]
 struct LineState {
     handler: Option<Arc<Data>>,
+    in_flight: bool,
     in_progress: bool,
     pending: bool,
 }
@@ -177,14 +182,28 @@ impl Line {
         assert!(before.is_none());
     }
 
+    /// Whether a CPU is to get this message.
+    fn fire(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        if state.handler.is_none() {
+            return false;
+        }
+        if state.in_progress {
+            state.pending = true;
+            return false;
+        }
+        !std::mem::replace(&mut state.in_flight, true)
+    }
+
     fn handle(&self, machine: &Arc<Machine>, cpu: usize) {
         {
             let mut state = self.state.lock().unwrap();
+            state.in_flight = false;
             if state.in_progress || state.handler.is_none() {
                 state.pending = state.in_progress;
                 return;
             }
-            state.in_progress = true;
+            (state.pending, state.in_progress) = (false, true);
         }
         loop {
             let handler = self.state.lock().unwrap().handler.clone();
