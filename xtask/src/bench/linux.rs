@@ -9,7 +9,6 @@
 //! checked, and shown. A row that measured nothing is an error.
 
 mod page;
-mod plot;
 mod rows;
 mod targets;
 mod text;

@@ -1,4 +1,4 @@
-//! The pictures: bars for what is counted, lines for what grows with the number of registrations.
+//! The pictures: bars for what is counted, lines for what grows, dots for what is spread.
 
 use anyhow::{anyhow, Result};
 use plotters::backend::SVGBackend;
@@ -58,42 +58,54 @@ pub fn bars(title: &str, columns: &[&str], rows: &[Bars]) -> Result<String> {
     })
 }
 
-/// A line: its name, and points of (registrations, time).
+/// A line: its name, and points of (how many, how much).
 pub struct Line {
     pub name: String,
-    pub points: Vec<(u64, u64)>,
+    pub points: Vec<(u64, f64)>,
 }
 
-/// Lines over the number of registrations, with powers of ten from bottom to top, in `unit`s.
-pub fn lines(title: &str, unit: &str, lines: &[Line]) -> Result<String> {
+/// What is said at the axes of lines.
+pub struct Axes {
+    /// How many of what.
+    pub below: &'static str,
+    /// Behind each number at the left.
+    pub unit: &'static str,
+    /// The numbers at the left are this one's powers.
+    pub base: u32,
+}
+
+/// Lines over how many there are, with powers of a number from bottom to top.
+pub fn lines(title: &str, axes: &Axes, lines: &[Line]) -> Result<String> {
     const LEFT: i32 = 90;
     const RIGHT: i32 = 820;
     const TOP: i32 = 70;
     const BOTTOM: i32 = 400;
+    let base = f64::from(axes.base);
     let all = || lines.iter().flat_map(|line| &line.points);
-    let least = all().map(|point| point.1.max(1)).min().unwrap_or(1);
-    let most = all().map(|point| point.1.max(1)).max().unwrap_or(10);
-    let (low, high) = (least.ilog10(), most.ilog10() + 1);
+    let logs = || all().map(|point| point.1.log(base));
+    let low = logs().fold(f64::INFINITY, f64::min).floor();
+    let high = logs().fold(low + 1.0, f64::max).ceil();
     let mut places: Vec<u64> = all().map(|point| point.0).collect();
     places.sort_unstable();
     places.dedup();
-    let x = |registrations: u64| {
-        let place = places.iter().position(|at| *at == registrations);
+    let x = |many: u64| {
+        let place = places.iter().position(|at| *at == many);
         let steps = (places.len() as i32 - 1).max(1);
         LEFT + 20 + (RIGHT - LEFT - 40) * place.unwrap_or(0) as i32 / steps
     };
-    let y = |value: u64| {
-        let above = (value.max(1) as f64).log10() - f64::from(low);
-        BOTTOM - (f64::from(BOTTOM - TOP) * above / f64::from(high - low)) as i32
+    let y = |value: f64| {
+        let above = (value.log(base) - low) / (high - low);
+        BOTTOM - (f64::from(BOTTOM - TOP) * above) as i32
     };
     let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
     draw(title, BOTTOM + 50, |area| {
         legend(area, &names)?;
-        for power in low..=high {
-            let at = y(10u64.pow(power));
+        for power in low as i32..=high as i32 {
+            let value = base.powi(power);
+            let at = y(value);
             let rule = vec![(LEFT, at), (RIGHT, at)];
             failed(area.draw(&PathElement::new(rule, GRID.stroke_width(1))))?;
-            let text = format!("{} {unit}", 10u64.pow(power));
+            let text = format!("{value}{}", axes.unit);
             write(area, &text, (LEFT - 6, at), HPos::Right)?;
         }
         for place in &places {
@@ -105,13 +117,65 @@ pub fn lines(title: &str, unit: &str, lines: &[Line]) -> Result<String> {
             )?;
         }
         let middle = ((LEFT + RIGHT) / 2, BOTTOM + 36);
-        write(area, "registrations", middle, HPos::Center)?;
+        write(area, axes.below, middle, HPos::Center)?;
         for (line, colour) in lines.iter().zip(COLOURS) {
             let points: Vec<_> = line.points.iter().map(|at| (x(at.0), y(at.1))).collect();
             for point in &points {
                 failed(area.draw(&Circle::new(*point, 4, colour.filled())))?;
             }
             failed(area.draw(&PathElement::new(points, colour.stroke_width(2))))?;
+        }
+        Ok(())
+    })
+}
+
+/// Where most of something lies: from a low value over the middle to a high one.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    pub low: f64,
+    pub middle: f64,
+    pub high: f64,
+}
+
+/// A row of spreads: its name, and one for each column.
+pub struct Spreads {
+    pub name: String,
+    pub values: Vec<Spread>,
+}
+
+/// Rows of dots with a line from low to high, over powers of ten from 1 on, of what `below` says.
+pub fn spreads(title: &str, columns: &[&str], below: &str, rows: &[Spreads]) -> Result<String> {
+    const LEFT: i32 = 230;
+    const RIGHT: i32 = 830;
+    const TOP: i32 = 50;
+    const DOT: i32 = 8;
+    let each = DOT * columns.len() as i32 + 6;
+    let bottom = TOP + each * rows.len() as i32;
+    let all = rows.iter().flat_map(|row| &row.values);
+    let most = all.map(|spread| spread.high).fold(10.0, f64::max);
+    let high = most.log10().ceil();
+    let x = |value: f64| LEFT + (f64::from(RIGHT - LEFT) * value.max(1.0).log10() / high) as i32;
+    draw(title, bottom + 50, |area| {
+        legend(area, columns)?;
+        for power in 0..=high as i32 {
+            let at = x(10f64.powi(power));
+            let rule = vec![(at, TOP - 6), (at, bottom)];
+            failed(area.draw(&PathElement::new(rule, GRID.stroke_width(1))))?;
+            let text = 10u64.pow(power as u32).to_string();
+            write(area, &text, (at, bottom + 14), HPos::Center)?;
+        }
+        write(area, below, ((LEFT + RIGHT) / 2, bottom + 34), HPos::Center)?;
+        for (at, row) in rows.iter().enumerate() {
+            let top = TOP + each * at as i32;
+            let middle = top + each / 2 - 3;
+            write(area, &row.name, (LEFT - 12, middle), HPos::Right)?;
+            for (index, spread) in row.values.iter().enumerate() {
+                let (at, colour) = (top + DOT * index as i32 + DOT / 2, COLOURS[index]);
+                let line = vec![(x(spread.low), at), (x(spread.high), at)];
+                failed(area.draw(&PathElement::new(line, colour.stroke_width(1))))?;
+                let dot = Circle::new((x(spread.middle), at), 4, colour.filled());
+                failed(area.draw(&dot))?;
+            }
         }
         Ok(())
     })
@@ -175,12 +239,33 @@ mod tests {
     fn lines_go_from_the_first_point_to_the_last() {
         let line = Line {
             name: "devm".into(),
-            points: vec![(0, 5), (64, 5000)],
+            points: vec![(0, 5.0), (64, 5000.0)],
         };
-        let svg = lines("unbind", "us", &[line]).unwrap();
+        let axes = Axes {
+            below: "registrations",
+            unit: " us",
+            base: 10,
+        };
+        let svg = lines("unbind", &axes, &[line]).unwrap();
         assert!(
             svg.contains("<polyline") && svg.contains("10000 us"),
             "{svg}"
         );
+    }
+
+    #[test]
+    fn a_spread_has_a_dot_and_a_line() {
+        let spread = Spread {
+            low: 2.0,
+            middle: 7.0,
+            high: 150.0,
+        };
+        let row = Spreads {
+            name: "case1".into(),
+            values: vec![spread; 2],
+        };
+        let svg = spreads("found", &["random", "pct"], "schedules", &[row]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
+        assert!(svg.contains("1000") && svg.contains("case1"), "{svg}");
     }
 }

@@ -1,16 +1,12 @@
 //! How the results are shown: on the terminal, and in `docs/performance.md`.
-//!
-//! The page's words are written by people. What is generated stands between a pair of marks,
-//! `<!-- linux:name -->` and `<!-- /linux:name -->`, and the pictures beside it.
 
-use super::plot::{self, Bars, Line};
+use super::super::plot::{self, Axes, Bars, Line};
+use super::super::show::{markdown, plain, replaced, words};
 use super::rows::{Pass, NOTHING};
 use super::targets;
 use super::text::{Sizes, EDU};
 use super::COLUMNS;
 use anyhow::{Context, Result};
-use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -208,7 +204,7 @@ impl Found {
             ("text", markdown(&self.size_rows())),
         ];
         for (name, part) in parts {
-            text = replaced(&text, name, &part)?;
+            text = replaced(&text, &format!("linux:{name}"), &part)?;
         }
         fs::write(page, text)?;
         let dir = page.with_extension("");
@@ -242,72 +238,23 @@ impl Found {
                     let row = format!("unbind-{what}");
                     let c = pass.number("c", "unbind-work", 1, "ticks")?;
                     let time = pass.number(column, &row, many, "ticks")?;
-                    Some((many, time / c.max(1)))
+                    Some((many, (time / c.max(1)).max(1) as f64))
                 })
                 .collect(),
         });
-        plot::lines(
-            "Time to unbind, as a multiple of C with one registration",
-            "x",
-            &lines,
-        )
+        let axes = Axes {
+            below: "registrations",
+            unit: " x",
+            base: 10,
+        };
+        let title = "Time to unbind, as a multiple of C with one registration";
+        plot::lines(title, &axes, &lines)
     }
-}
-
-fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
-    words.map(str::to_owned).into()
-}
-
-fn plain(rows: &[Vec<String>]) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.trim_fmt()
-}
-
-fn markdown(rows: &[Vec<String>]) -> String {
-    let mut text = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-        if at == 0 {
-            let _ = writeln!(text, "|---{}|", "|---:".repeat(row.len() - 1));
-        }
-    }
-    text.trim_end().to_owned()
-}
-
-/// `text` with `part` between the marks of `name`.
-fn replaced(text: &str, name: &str, part: &str) -> Result<String> {
-    let (begin, end) = (
-        format!("<!-- linux:{name} -->"),
-        format!("<!-- /linux:{name} -->"),
-    );
-    let found = text.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(&end)?;
-        Some(format!("{before}{begin}\n\n{part}\n\n{end}{after}"))
-    });
-    found.with_context(|| format!("docs/performance.md has no {begin} ... {end}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_between_the_marks_is_replaced_and_nothing_else() {
-        let text = "a\n<!-- linux:x -->\nold\n<!-- /linux:x -->\nb\n";
-        let new = replaced(text, "x", "new").unwrap();
-        assert_eq!(new, "a\n<!-- linux:x -->\n\nnew\n\n<!-- /linux:x -->\nb\n");
-        assert_eq!(replaced(&new, "x", "new").unwrap(), new);
-        assert!(replaced(text, "y", "new").is_err());
-    }
 
     #[test]
     fn the_page_of_the_checkout_has_all_marks() {
@@ -322,7 +269,7 @@ mod tests {
             "memory",
             "text",
         ] {
-            assert!(replaced(&text, name, "").is_ok(), "{name}");
+            assert!(replaced(&text, &format!("linux:{name}"), "").is_ok());
         }
         assert!(text.contains("<!-- hosted:begin -->") && text.contains("<!-- hosted:end -->"));
     }
