@@ -211,7 +211,7 @@ fn quiet() -> shuttle::Config {
     config
 }
 
-/// Shuttle's scheduler, as far as it is left to us to say something: [`World::pick`] does the rest.
+/// Shuttle's scheduler, as far as it is left to us to say something: [`World::next`] does the rest.
 #[derive(Debug, Default)]
 struct Walk {
     base: u64,
@@ -241,10 +241,9 @@ impl Scheduler for Walk {
         &mut self,
         runnable: &[&Task],
         _current: Option<TaskId>,
-        yielding: bool,
+        _yielding: bool,
     ) -> Option<TaskId> {
-        let alive = runnable.iter().map(|task| usize::from(task.id()));
-        let next = machine::try_world(|w| w.pick(alive, yielding));
+        let next = machine::try_world(World::next);
         // Before there is a world, and after, only shuttle's main task has anything to do.
         Some(next.map_or(runnable[0].id(), TaskId::from))
     }

@@ -8,7 +8,8 @@
 //! Shuttle switches between the tasks. Which of them can run is decided here ([`World::eligible`]),
 //! because that depends on more than blocking: a task cannot run while an interrupt runs on its
 //! CPU, or while another task on its CPU has preemption off. So for shuttle every task is always
-//! runnable, and a deadlock is seen (and explained) by [`World::pick`].
+//! runnable, and a deadlock is seen (and explained) by [`World::pick`]. And it is decided before
+//! shuttle is asked to switch ([`switch`]): where the same task goes on, nothing is to be switched.
 
 use super::cdev::Cdevs;
 use super::device::Devices;
@@ -245,8 +246,8 @@ pub(crate) struct World {
     pub(crate) epolls: Epolls,
     pub(crate) modules: Modules,
     candidates: Vec<usize>,
-    /// The current task goes on, whatever shuttle asks.
-    hold: bool,
+    /// That the current task is to run has been decided already; shuttle has yet to ask.
+    decided: bool,
 }
 
 thread_local! {
@@ -335,7 +336,7 @@ impl World {
             epolls: Epolls::default(),
             modules: Modules::default(),
             candidates: Vec::with_capacity(16),
-            hold: false,
+            decided: false,
         });
         new.add_task("main".into(), TaskKind::Process, 0);
         WORLD.with(|world| *world.borrow_mut() = Some(new));
@@ -457,8 +458,7 @@ impl World {
     fn eligible(&self, index: usize) -> bool {
         let task = &self.tasks[index];
         match task.state {
-            State::Blocked { .. } => return false,
-            State::Done => return true,
+            State::Blocked { .. } | State::Done => return false,
             State::Runnable => {}
         }
         let cpu = &self.cpus[task.cpu];
@@ -472,11 +472,17 @@ impl World {
         }
     }
 
-    /// Choose who runs next, out of those shuttle still knows.
-    pub(crate) fn pick(&mut self, alive: impl Iterator<Item = usize>, yielding: bool) -> usize {
-        if self.hold {
-            return self.current;
+    /// What shuttle is told to run next: who has been chosen by [`switch`], or, where a task has
+    /// ended, who is chosen now.
+    pub(crate) fn next(&mut self) -> usize {
+        if !std::mem::take(&mut self.decided) {
+            self.pick(false);
         }
+        self.current
+    }
+
+    /// Choose who runs next. Returns whether that is another task than before.
+    fn pick(&mut self, yielding: bool) -> bool {
         self.steps += 1;
         if self.steps > self.max_steps {
             let failure = self.report(
@@ -491,11 +497,7 @@ impl World {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        for index in alive {
-            if self.eligible(index) {
-                candidates.push(index);
-            }
-        }
+        candidates.extend((0..self.tasks.len()).filter(|&index| self.eligible(index)));
         let by_chance = self.rng.next() & 127 == 0
             // What a running timer interrupts is what is worth seeing, so let time pass faster.
             || (self.timers.any() && self.rng.next() & 15 == 0);
@@ -513,13 +515,13 @@ impl World {
         let chooser = &mut self.chooser;
         let next = chooser.choose(&mut self.rng, &candidates, self.current, yielding);
         self.candidates = candidates;
-        self.current = next;
+        let before = std::mem::replace(&mut self.current, next);
         // SAFETY: explorations take turns, and all tasks of one are on one OS thread.
         unsafe { crate::bindings::jiffies = self.jiffies() };
         if matches!(self.tasks[next].state, State::Blocked { .. }) {
             self.tasks[next].state = State::Runnable;
         }
-        next
+        next != before
     }
 
     /// Let the time of the earliest sleeper or timer come. Returns who can go on.
@@ -796,16 +798,25 @@ pub(crate) fn at(place: Place) -> String {
     format!("{}:{}", place.file(), place.line())
 }
 
-/// A scheduling point: anyone who can run may run now.
-pub(crate) fn preempt() {
-    if in_world() {
+/// Choose who runs next, and have shuttle run it until this task is chosen again.
+fn switch(yielding: bool) {
+    let changes = try_world(|w| {
+        w.decided = w.pick(yielding);
+        w.decided
+    });
+    if changes == Some(true) {
         shuttle::thread::sleep(std::time::Duration::ZERO);
     }
 }
 
+/// A scheduling point: anyone who can run may run now.
+pub(crate) fn preempt() {
+    switch(false);
+}
+
 /// A turn of a loop that waits for someone else.
 pub(crate) fn relax() {
-    shuttle::thread::yield_now();
+    switch(true);
 }
 
 /// A scheduling point that is also an event.
@@ -839,7 +850,7 @@ pub(crate) fn block_until<R>(
         });
         match result {
             Some(result) => return result,
-            None => shuttle::thread::sleep(std::time::Duration::ZERO),
+            None => switch(false),
         }
     }
 }
@@ -861,13 +872,13 @@ pub(crate) fn sleep_ns(ns: u64, why: &'static str, place: Place) {
             place: Some(place),
         };
     });
-    shuttle::thread::sleep(std::time::Duration::ZERO);
+    switch(false);
 }
 
 /// Block the current task in `state`, until someone makes it runnable.
 pub(crate) fn block(state: State) {
     world(|w| w.me().state = state);
-    shuttle::thread::sleep(std::time::Duration::ZERO);
+    switch(false);
 }
 
 /// Start a task. It runs `body` and ends.
@@ -892,8 +903,9 @@ pub(crate) fn spawn(
         w.add_task(name, kind, cpu)
     });
     let body = SameThread(body);
-    // Shuttle would let others run before the task exists, and they may start tasks as well.
-    world(|w| w.hold = true);
+    // Shuttle would let others run before the task exists, and they may start tasks as well. The
+    // current task goes on.
+    world(|w| w.decided = true);
     let handle = shuttle::thread::spawn(move || {
         body.call();
         world(|w| {
@@ -901,7 +913,7 @@ pub(crate) fn spawn(
             w.wake(Key::Task(index));
         });
     });
-    world(|w| w.hold = false);
+    world(|w| w.decided = false);
     let id = usize::from(handle.thread().id());
     assert_eq!(
         id, index,
