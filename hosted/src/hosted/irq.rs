@@ -571,13 +571,12 @@ pub unsafe fn free_irq(irq: ffi::c_uint, dev_id: *mut ffi::c_void) -> *const ffi
     preempt();
     let action = world(|w| {
         let name = w.irqs.name(irq);
-        let facts = [format!("called      {}", at(place))];
+        let misuse = |w: &mut World, what: &str| -> ! {
+            let facts = [format!("called      {}", at(place))];
+            w.fail(Kind::Misuse, format!("{name} is freed{what}"), &facts)
+        };
         if w.in_interrupt() {
-            w.fail(
-                Kind::Misuse,
-                format!("{name} is freed from an interrupt"),
-                &facts,
-            );
+            misuse(w, " from an interrupt");
         }
         w.might_sleep("free_irq", place);
         let action = w.irqs.line(irq).and_then(|line| {
@@ -588,18 +587,10 @@ pub unsafe fn free_irq(irq: ffi::c_uint, dev_id: *mut ffi::c_void) -> *const ffi
             Some(line.actions.remove(index))
         });
         let Some(action) = action else {
-            w.fail(
-                Kind::Misuse,
-                format!("{name} is freed, and was not registered"),
-                &facts,
-            );
+            misuse(w, ", and was not registered");
         };
         if w.irqs.line(irq).is_some_and(|line| line.hint != 0) {
-            w.fail(
-                Kind::Misuse,
-                format!("{name} is freed with its affinity hint"),
-                &facts,
-            );
+            misuse(w, " with its affinity hint");
         }
         w.note("frees", &name, Some(place));
         action

@@ -283,6 +283,7 @@ pub(crate) fn in_world() -> bool {
 pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
+    #[inline(always)] // As `World::eligible`.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
@@ -296,6 +297,7 @@ impl Rng {
 }
 
 /// The output function of SplitMix64: any change of a bit of `z` changes half of the result's.
+#[inline(always)] // As `World::eligible`.
 pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -455,11 +457,10 @@ impl World {
     }
 
     /// Whether a task could run now.
-    fn eligible(&self, index: usize) -> bool {
-        let task = &self.tasks[index];
-        match task.state {
-            State::Blocked { .. } | State::Done => return false,
-            State::Runnable => {}
+    #[inline(always)] // For each task at each step: opt-level 1 inlines what it is told to.
+    fn eligible(&self, index: usize, task: &Task) -> bool {
+        if !matches!(task.state, State::Runnable) {
+            return false;
         }
         let cpu = &self.cpus[task.cpu];
         match task.kind {
@@ -497,7 +498,11 @@ impl World {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        candidates.extend((0..self.tasks.len()).filter(|&index| self.eligible(index)));
+        for (index, task) in self.tasks.iter().enumerate() {
+            if self.eligible(index, task) {
+                candidates.push(index);
+            }
+        }
         let by_chance = self.rng.next() & 127 == 0
             // What a running timer interrupts is what is worth seeing, so let time pass faster.
             || (self.timers.any() && self.rng.next() & 15 == 0);
@@ -537,7 +542,7 @@ impl World {
             match (timer, sleeper) {
                 (Some((timer, when)), _) if sleeper.is_none_or(|(_, other)| when <= other) => {
                     let task = self.expire(timer, when, must);
-                    let task = task.filter(|&task| self.eligible(task));
+                    let task = task.filter(|&task| self.eligible(task, &self.tasks[task]));
                     if task.is_some() || !must {
                         return task;
                     }
@@ -638,7 +643,7 @@ impl World {
                     }
                     lines.push(line);
                 }
-                State::Runnable if !self.eligible(index) => {
+                State::Runnable if !self.eligible(index, task) => {
                     let cpu = &self.cpus[task.cpu];
                     let why = match cpu {
                         Cpu { hard: true, .. } => "an interrupt runs there".to_string(),

@@ -186,8 +186,8 @@ pub(crate) fn plug(model: Arc<dyn PciModel>, shared_with: Option<u32>) -> PciSlo
     // The first place on the bus that no device has.
     let number = world(|w| {
         let taken = |number: &usize| {
-            let name = format!("0000:00:{:02x}.0", number + 3);
-            w.devices.devices.iter().any(|(_, dev)| *dev.name == *name)
+            let mut devices = w.devices.devices.iter();
+            devices.any(|(_, dev)| matches!(&dev.bus, Bus::Pci(state) if state.number == *number))
         };
         (0..).find(|number| !taken(number)).expect("there are many")
     });
