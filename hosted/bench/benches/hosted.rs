@@ -151,6 +151,7 @@ fn storm_compared(criterion: &mut Criterion<Ratio>) {
         ("pct", Strategy::Pct, Strategy::Pct),
         // What a test gets that says nothing, and what shuttle's `check_random` is.
         ("mixed-to-random", Strategy::Mixed, Strategy::Random),
+        ("mixed-to-halves", Strategy::Mixed, Strategy::Mixed),
     ];
     for (name, hosted, bare) in pairs {
         let mut seed = 0;

@@ -15,7 +15,8 @@ use std::{
 /// How to choose who runs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Strategy {
-    /// As the hosted kernel does it unless told otherwise. Shuttle has no such thing.
+    /// As the hosted kernel does it unless told otherwise. Shuttle has no such thing: on it, half of the
+    /// schedules are its PCT's, and the others random.
     Mixed,
     Random,
     Pct,
@@ -85,22 +86,23 @@ pub fn on_bare(
     let steps = Arc::new(AtomicU64::new(0));
     let before = bare::events();
     let begun = clock::Instant::now();
-    let run = match strategy {
-        Strategy::Pct => run(
-            PctScheduler::new_from_seed(seed, DEPTH, schedules),
-            &steps,
-            threads,
-            times,
-        ),
-        Strategy::Random | Strategy::Mixed => run(
-            RandomScheduler::new_from_seed(seed, schedules),
-            &steps,
-            threads,
-            times,
-        ),
+    let by_priorities = match strategy {
+        Strategy::Pct => schedules,
+        Strategy::Mixed => schedules / 2,
+        Strategy::Random => 0,
     };
+    let at_random = schedules - by_priorities;
+    let mut done = 0;
+    if by_priorities > 0 {
+        let pct = PctScheduler::new_from_seed(seed, DEPTH, by_priorities);
+        done += run(pct, &steps, threads, times);
+    }
+    if at_random > 0 {
+        let random = RandomScheduler::new_from_seed(seed, at_random);
+        done += run(random, &steps, threads, times);
+    }
     let time = begun.elapsed();
-    assert_eq!(run, schedules, "not all were run");
+    assert_eq!(done, schedules, "not all were run");
     assert!(bare::events() > before, "no interrupt was handled");
     Done {
         schedules,
