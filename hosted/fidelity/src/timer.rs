@@ -186,6 +186,37 @@ pub(crate) unsafe fn a_timer_that_was_shut_down_is_not_started(edu: Edu) -> Verd
     verdict.happened(true)
 }
 
+pub(crate) unsafe fn a_timer_without_a_function_is_not_started_until_it_has_one(
+    edu: Edu,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: The timer is shut down before the state is freed.
+    unsafe {
+        let state = State::new(edu);
+        let timer = &raw mut (*state).timer;
+        let key = static_lock_class!().as_ptr();
+        bindings::timer_init_key(timer, None, 0, name(), key);
+        verdict.expect(!start(timer), "it was pending", 1);
+        verdict.expect(!start(timer), "it was started without a function", 1);
+        let pending = bindings::timer_delete(timer);
+        verdict.expect(pending == 0, "it was pending after all", pending);
+        settle();
+        (&raw mut (*timer).function).write_volatile(Some(counts));
+        verdict.expect(!start(timer), "it was pending before it had a function", 1);
+        verdict.expect(State::entered(state), "the timer never expired", 0);
+        let pending = bindings::timer_shutdown_sync(timer);
+        verdict.expect(pending == 0, "it is pending after it ran", pending);
+        let function = (&raw const (*timer).function).read_volatile();
+        verdict.expect(function.is_none(), "it has a function after its end", 1);
+        let pending = bindings::timer_shutdown_sync(timer);
+        verdict.expect(pending == 0, "it was pending without a function", pending);
+        let ran = (*state).ended.get();
+        verdict.expect(ran == 1, "ran, for one start with a function", ran);
+        State::free(state);
+    }
+    verdict.happened(true)
+}
+
 pub(crate) unsafe fn a_running_timer_that_is_shut_down_cannot_start_itself(edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
     // SAFETY: The timer is shut down before the state is freed.

@@ -448,6 +448,81 @@ unsafe fn move_delayed(state: *mut State, delay: c_ulong) -> bool {
     }
 }
 
+/// What `data` says: on a queue, pending, and how often it is disabled if it is not on a queue.
+unsafe fn said(work: *mut bindings::work_struct) -> (bool, bool, c_ulong) {
+    // SAFETY: The work item is in place. C changes the word by atomic operations.
+    let data = unsafe { (&raw const (*work).data.counter).read_volatile() } as c_ulong;
+    let queued = data & bindings::work_flags_WORK_STRUCT_PWQ as c_ulong != 0;
+    let pending = data & bindings::work_flags_WORK_STRUCT_PENDING as c_ulong != 0;
+    let mask = (1 << bindings::work_bits_WORK_OFFQ_DISABLE_BITS) - 1;
+    let disabled = data >> bindings::work_bits_WORK_OFFQ_DISABLE_SHIFT & mask;
+    (queued, pending, if queued { 0 } else { disabled })
+}
+
+pub(crate) unsafe fn a_work_item_says_whether_it_is_queued_pending_or_disabled(
+    edu: Edu,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    // SAFETY: The work items are at rest before the state is freed.
+    unsafe {
+        let state = running(edu, &mut verdict);
+        let work = &raw mut (*state).work;
+        // It runs, so what is queued now stays on the queue until it has ended.
+        let runs = said(work);
+        State::queue(state);
+        let queued = said(work);
+        let ended = (*state).ended.get();
+        verdict.expect(
+            ended != 0 || runs == (false, false, 0),
+            "this is not what one says that runs",
+            0,
+        );
+        verdict.expect(
+            ended != 0 || queued == (true, true, 0),
+            "nor one that is queued",
+            0,
+        );
+        bindings::disable_work_sync(work);
+        verdict.expect(
+            said(work) == (false, false, 1),
+            "nor one that is disabled",
+            0,
+        );
+        bindings::disable_work(work);
+        State::queue(state);
+        verdict.expect(
+            said(work) == (false, false, 2),
+            "nor one that is disabled twice",
+            0,
+        );
+        bindings::enable_work(work);
+        bindings::enable_work(work);
+        verdict.expect(
+            said(work) == (false, false, 0),
+            "nor one that is enabled again",
+            0,
+        );
+
+        State::set_up_delayed(state, Some(delayed_enters));
+        let delayed = &raw mut (*state).delayed;
+        let work = &raw mut (*delayed).work;
+        let queue = bindings::system_percpu_wq;
+        bindings::queue_delayed_work_on(ANY_CPU, queue, delayed, 10_000_000);
+        let waits = said(work);
+        let pending = bindings::disable_delayed_work_sync(delayed);
+        let waits = !pending || waits == (false, true, 0);
+        verdict.expect(waits, "nor one that is on its timer", pending);
+        verdict.expect(
+            said(work) == (false, false, 1),
+            "nor delayed work that is disabled",
+            0,
+        );
+        State::free(state);
+        verdict.happened = ended == 0 && pending;
+    }
+    verdict
+}
+
 pub(crate) unsafe fn delayed_work_is_queued_once_and_runs(edu: Edu) -> Verdict {
     let mut verdict = Verdict::default();
     // SAFETY: The work item is at rest before the state is freed.

@@ -321,12 +321,19 @@ pub(crate) fn run_due(cpu: usize, context: Context) -> bool {
                     false => Function::Timer((*(address as *mut timer_list)).function),
                 }
             };
+            if matches!(function, Function::Timer(None)) {
+                // `expire_timers()`: "Should never happen. Emphasis on should!"
+                let message = format!("{name} expires, and has no function");
+                w.fail(Kind::Misuse, message, &[]);
+            }
             Some((address, function, name))
         });
         let Some((address, function, name)) = next else {
             return ran;
         };
         ran = true;
+        // It has been called, and has looked at nothing yet.
+        preempt();
         // SAFETY: whoever started the timer promised that its function may be called.
         let restart = unsafe {
             match function {

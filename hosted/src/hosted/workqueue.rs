@@ -20,9 +20,10 @@ use super::softirq::start_softirqs;
 use super::table::Table;
 use super::{cname, ledger};
 use crate::bindings::{
-    bool_, delayed_work, lock_class_key, timer_list, work_func_t, work_struct, workqueue_struct,
-    wq_consts_WQ_MAX_ACTIVE, wq_flags_WQ_BH, wq_flags_WQ_HIGHPRI, wq_flags_WQ_PERCPU,
-    wq_flags_WQ_UNBOUND, wq_misc_consts_WORK_CPU_UNBOUND, GFP_KERNEL,
+    bool_, delayed_work, lock_class_key, timer_list, work_bits_WORK_OFFQ_DISABLE_SHIFT,
+    work_flags_WORK_STRUCT_PENDING, work_flags_WORK_STRUCT_PWQ, work_func_t, work_struct,
+    workqueue_struct, wq_consts_WQ_MAX_ACTIVE, wq_flags_WQ_BH, wq_flags_WQ_HIGHPRI,
+    wq_flags_WQ_PERCPU, wq_flags_WQ_UNBOUND, wq_misc_consts_WORK_CPU_UNBOUND, GFP_KERNEL,
 };
 use crate::ffi;
 use std::alloc::Layout;
@@ -51,6 +52,9 @@ struct Work {
     bound: bool,
     running: Vec<Running>,
     disabled: u32,
+    /// Its PENDING bit is set by somebody who disables or enables it, or who is about to find that it is
+    /// disabled. Others cannot tell that from pending, unless it is disabled.
+    held: bool,
     /// How often it was queued, and up to which of those it has run (or was cancelled).
     queued: u64,
     finished: u64,
@@ -70,6 +74,19 @@ struct Running {
 impl Work {
     fn runs_on(&self, queue: usize) -> Option<&Running> {
         self.running.iter().find(|run| run.queue == queue)
+    }
+
+    /// Lets the structure say what `enum work_bits` of `include/linux/workqueue.h` describes, for whoever
+    /// looks without a lock. The model does not read it.
+    fn say(&self, address: usize) {
+        let data = if self.pending && self.timer.is_none() {
+            work_flags_WORK_STRUCT_PENDING | work_flags_WORK_STRUCT_PWQ
+        } else {
+            let pending = u32::from(self.pending || self.held) * work_flags_WORK_STRUCT_PENDING;
+            pending | self.disabled << work_bits_WORK_OFFQ_DISABLE_SHIFT
+        };
+        // SAFETY: the model forgets a work item when its memory is freed.
+        unsafe { (*(address as *mut work_struct)).data.counter = data.into() };
     }
 
     /// Pending or running where `flush_work()` looks: on the queue that it was on last.
@@ -102,6 +119,16 @@ pub(crate) struct Works {
     /// There is a task that waits for timers.
     timers: bool,
     named: u32,
+}
+
+/// What became of trying to make a work item pending.
+enum Claim {
+    /// It now is, and has to be queued.
+    Taken,
+    /// It was already, or so it seems.
+    Pending,
+    /// It is disabled, and the caller has to [`let_go`].
+    Disabled,
 }
 
 /// What has to be started for a work item that was queued.
@@ -188,6 +215,7 @@ impl Works {
                 bound: false,
                 running: Vec::new(),
                 disabled: 0,
+                held: false,
                 queued: 0,
                 finished: 0,
                 set_up: place,
@@ -256,6 +284,7 @@ impl Works {
             if work.timer.take().is_none() {
                 work.finished = work.queued;
             }
+            work.say(address);
             self.pending.retain(|&other| other != address);
             for list in self.bh.iter_mut().flatten() {
                 list.retain(|&other| other != address);
@@ -294,15 +323,28 @@ impl World {
         );
     }
 
-    /// Whether a work item may become pending now, which it then is.
-    fn claim(&mut self, address: usize, place: Place) -> bool {
+    /// `test_and_set_bit(WORK_STRUCT_PENDING_BIT)`, and what that means.
+    fn claim(&mut self, address: usize, place: Place) -> Claim {
         let item = self.works.get(address, place);
-        if item.pending || item.disabled > 0 {
-            return false;
+        if item.pending || item.held {
+            return Claim::Pending;
+        }
+        if item.disabled > 0 {
+            self.hold(address, place);
+            return Claim::Disabled;
         }
         item.pending = true;
         item.queued_at = Some(place);
-        true
+        item.say(address);
+        Claim::Taken
+    }
+
+    /// The current task has the PENDING bit until [`let_go`], with interrupts off.
+    fn hold(&mut self, address: usize, place: Place) {
+        let item = self.works.get(address, place);
+        item.held = true;
+        item.say(address);
+        self.irqs_off();
     }
 
     /// `__queue_work`: puts a work item that is pending on a queue.
@@ -347,6 +389,7 @@ impl World {
         item.cpu = on;
         item.bound = bound;
         item.queued += 1;
+        item.say(address);
         let name = item.name.clone();
         self.note("queues", &name, Some(place));
         if flags & wq_flags_WQ_BH != 0 {
@@ -395,6 +438,7 @@ impl World {
         let when = self.now + delay as u64 * TICK;
         let item = self.works.get(address, place);
         item.timer = Some(when);
+        item.say(address);
         let name = item.name.clone();
         self.note("starts the timer of", &name, Some(place));
         self.wake(Key::Timer);
@@ -414,6 +458,7 @@ impl World {
         }
         let work = self.works.known.get_mut(address)?;
         work.pending = false;
+        work.say(address);
         work.running.push(Running {
             worker: me,
             queue: work.queue,
@@ -590,19 +635,47 @@ pub unsafe fn queue_work_on(
 ) -> bool_ {
     let place = Location::caller();
     preempt();
-    let kick = world(|w| {
+    let address = work as usize;
+    let queued = world(|w| {
         w.check_work(work, place);
-        let address = work as usize;
         // A disabled work item does not look at the queue.
-        w.claim(address, place)
-            .then(|| w.queue(address, wq as usize, cpu, place))
+        match w.claim(address, place) {
+            Claim::Taken => Ok(w.queue(address, wq as usize, cpu, place)),
+            other => Err(other),
+        }
     });
-    let queued = kick.is_some();
-    if let Some(kick) = kick {
-        kick.off();
-        preempt();
+    finish(address, queued)
+}
+
+/// What is left to do when a work item was queued, or was not. Returns whether it was.
+fn finish(address: usize, queued: std::result::Result<Kick, Claim>) -> bool {
+    match queued {
+        Ok(kick) => kick.off(),
+        Err(Claim::Disabled) => {
+            preempt();
+            let_go(address);
+            return false;
+        }
+        Err(_) => {
+            preempt();
+            return false;
+        }
     }
-    queued
+    preempt();
+    true
+}
+
+/// Gives back what [`World::hold`] has taken.
+fn let_go(address: usize) {
+    world(|w| {
+        if let Some(item) = w.works.known.get_mut(address) {
+            item.held = false;
+            item.say(address);
+        }
+        w.wake(Key::Addr(address));
+        w.irqs_on();
+    });
+    preempt();
 }
 
 #[track_caller]
@@ -638,28 +711,34 @@ fn delay(
     preempt();
     start_timers();
     let address = dwork as usize;
-    let (was_pending, kick) = world(|w| {
+    world(|w| w.check_delayed(dwork, place));
+    let was_pending = match steal {
+        true => grab(address, true, place),
+        false => world(|w| w.works.get(address, place).pending),
+    };
+    let queued = world(|w| {
         w.check_delayed(dwork, place);
-        let was_pending = match steal {
-            true => w.works.take_back(address),
-            false => w.works.get(address, place).pending,
-        };
-        let kick = w.claim(address, place).then(|| {
-            // SAFETY: just checked.
-            unsafe {
-                (*dwork).wq = wq;
-                (*dwork).cpu = cpu;
+        if steal {
+            // What was grabbed is queued at once, and if it is disabled, let go of.
+            let item = w.works.get(address, place);
+            if item.disabled > 0 {
+                return Err(Claim::Disabled);
             }
-            w.queue_later(dwork, delay, place)
-        });
-        (was_pending, kick)
+            item.held = false;
+            w.irqs_on();
+        }
+        match w.claim(address, place) {
+            Claim::Taken => {}
+            other => return Err(other),
+        }
+        // SAFETY: just checked.
+        unsafe {
+            (*dwork).wq = wq;
+            (*dwork).cpu = cpu;
+        }
+        Ok(w.queue_later(dwork, delay, place))
     });
-    let queued = kick.is_some();
-    if let Some(kick) = kick {
-        kick.off();
-        preempt();
-    }
-    (was_pending, queued)
+    (was_pending, finish(address, queued))
 }
 
 #[track_caller]
@@ -760,39 +839,53 @@ pub unsafe fn flush_delayed_work(dwork: *mut delayed_work) -> bool_ {
     unsafe { flush_work(dwork.cast()) }
 }
 
-/// Take a pending work item back. One whose timer runs can only be taken by who knows of the timer.
+/// `work_grab_pending()`: takes a pending work item back, and holds it. One whose timer runs can only be
+/// taken by who knows of the timer. Returns whether it was pending.
 #[track_caller]
-fn grab(w: &mut World, address: usize, delayed: bool, place: Place) -> bool {
-    let item = w.works.get(address, place);
-    if item.timer.is_some() && !delayed {
-        let message = format!(
-            "{} is cancelled or disabled as if it had no timer, which runs",
-            item.name
-        );
-        w.fail(
-            Kind::Misuse,
-            message,
-            &[format!("called      {}", at(place))],
-        );
-    }
-    let was_pending = w.works.take_back(address);
-    w.wake(Key::Addr(address));
+fn grab(address: usize, delayed: bool, place: Place) -> bool {
+    let was_pending = block_until(
+        Key::Addr(address),
+        Some(place),
+        |w| Why::waits(format!("{}, which another task disables", w.works.name(address)).into()),
+        |w| {
+            w.check_work(address as *mut work_struct, place);
+            let item = w.works.get(address, place);
+            if item.held {
+                return None;
+            }
+            if item.timer.is_some() && !delayed {
+                let message = format!(
+                    "{} is cancelled or disabled as if it had no timer, which runs",
+                    item.name
+                );
+                w.fail(
+                    Kind::Misuse,
+                    message,
+                    &[format!("called      {}", at(place))],
+                );
+            }
+            let was_pending = w.works.take_back(address);
+            w.hold(address, place);
+            w.wake(Key::Addr(address));
+            Some(was_pending)
+        },
+    );
+    preempt();
     was_pending
 }
 
 #[track_caller]
 fn disable(work: *mut work_struct, delayed: bool, place: Place) -> bool {
+    let address = work as usize;
     let name = world(|w| {
         w.check_work(work, place);
-        w.works.name(work as usize)
+        w.works.name(address)
     });
     step("disables", &name, place);
-    world(|w| {
-        w.check_work(work, place);
-        let was_pending = grab(w, work as usize, delayed, place);
-        w.works.get(work as usize, place).disabled += 1;
-        was_pending
-    })
+    let was_pending = grab(address, delayed, place);
+    world(|w| w.works.get(address, place).disabled += 1);
+    let_go(address);
+    was_pending
 }
 
 /// What was last on a BH queue is waited for without sleeping.
@@ -845,9 +938,10 @@ pub unsafe fn disable_delayed_work_sync(dwork: *mut delayed_work) -> bool_ {
 pub unsafe fn enable_work(work: *mut work_struct) -> bool_ {
     let place = Location::caller();
     preempt();
-    world(|w| {
-        w.check_work(work, place);
-        let item = w.works.get(work as usize, place);
+    let address = work as usize;
+    grab(address, true, place);
+    let enabled = world(|w| {
+        let item = w.works.get(address, place);
         if item.disabled == 0 {
             let message = format!("{} is enabled more often than disabled", item.name);
             w.fail(
@@ -858,7 +952,9 @@ pub unsafe fn enable_work(work: *mut work_struct) -> bool_ {
         }
         item.disabled -= 1;
         item.disabled == 0
-    })
+    });
+    let_go(address);
+    enabled
 }
 
 #[track_caller]
@@ -870,10 +966,9 @@ pub unsafe fn enable_delayed_work(dwork: *mut delayed_work) -> bool_ {
 #[track_caller]
 fn cancel(work: *mut work_struct, delayed: bool, place: Place) -> bool {
     preempt();
-    world(|w| {
-        w.check_work(work, place);
-        grab(w, work as usize, delayed, place)
-    })
+    let was_pending = grab(work as usize, delayed, place);
+    let_go(work as usize);
+    was_pending
 }
 
 #[track_caller]
@@ -915,7 +1010,8 @@ pub unsafe fn cancel_delayed_work_sync(dwork: *mut delayed_work) -> bool_ {
 pub unsafe fn work_busy(work: *mut work_struct) -> ffi::c_uint {
     world(|w| {
         w.works.known.get(work as usize).map_or(0, |item| {
-            ffi::c_uint::from(item.pending) | ffi::c_uint::from(!item.running.is_empty()) << 1
+            ffi::c_uint::from(item.pending || item.held)
+                | ffi::c_uint::from(!item.running.is_empty()) << 1
         })
     })
 }
