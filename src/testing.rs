@@ -207,6 +207,38 @@ pub(crate) fn scheduled_without_a_body<D: Deferred>() -> Result<Bound<Seen>> {
     })
 }
 
+/// Scheduled by two other tasks while it gets its body: `first` and `second`. `ended` is 1 if it has run
+/// as often as their answers promised.
+pub(crate) fn scheduled_while_it_gets_its_body<D: Deferred>() -> Result<Bound<Seen>> {
+    bind_and_unbind(Seen::default(), |seen, scope| {
+        let bell = scope.wait_queue()?;
+        let (handle, slot) = D::declare(scope)?;
+        let one = scope.work(move || {
+            seen.first.note(D::schedule(handle));
+            bell.wake_all();
+        })?;
+        let two = scope.work(move || {
+            seen.second.note(D::schedule(handle));
+            bell.wake_all();
+        })?;
+        one.schedule();
+        two.schedule();
+        D::define(slot, scope, move || {
+            seen.runs.up();
+            bell.wake_all();
+        })?;
+        bell.wait_until(|| seen.first.is_noted() && seen.second.is_noted())?;
+        let queued = [&seen.first, &seen.second].map(|one| i32::from(one.is(Scheduled::Queued)));
+        let queued = queued[0] + queued[1];
+        bell.wait_until(|| seen.runs.get() >= queued)?;
+        pause();
+        let promised = [&seen.first, &seen.second].map(|one| !one.is(Scheduled::Refused));
+        let kept = seen.runs.get() == queued && promised.contains(&true) == (queued != 0);
+        seen.ended.set(kept.into());
+        Ok(())
+    })
+}
+
 /// Scheduled by destructors of what other bodies captured: `second` before its own body is dropped,
 /// and `first` after that.
 pub(crate) fn scheduled_while_bodies_are_dropped<D: Deferred>() -> Result<Bound<Seen>> {
@@ -267,6 +299,10 @@ pub(crate) struct Answer(Count);
 impl Answer {
     pub(crate) fn note(&self, answer: Scheduled) {
         self.0.set(1 + answer as i32);
+    }
+
+    pub(crate) fn is_noted(&self) -> bool {
+        self.0.get() != 0
     }
 
     pub(crate) fn is(&self, answer: Scheduled) -> bool {

@@ -70,7 +70,7 @@ use kernel::{
     bindings,
     prelude::*,
     static_lock_class,
-    sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
+    sync::atomic::{Atomic, Full},
     time::Jiffies,
     types::Opaque,
 };
@@ -212,29 +212,58 @@ unsafe impl Item for bindings::delayed_work {
 
 /// The part of a work item that handles share.
 ///
+/// There is no flag for handles to look at before they queue: C refuses to queue what is disabled, and
+/// only then is it asked why.
+///
 /// # Invariants
 ///
 /// 1. `item` is initialised.
-/// 2. C's count of how often it is disabled includes one for each of these: it is not `defined`;
-///    `Step::Kill` was taken; it is `released`. None of the last two is ever taken back.
-/// 3. `gone` is true before the second or the third is so.
-/// 4. It is queued on `queue`, and on no other.
+/// 2. C's count of how often it is disabled includes one for each of these: it has no body;
+///    `Step::Kill` was taken; it is `released`. None of the last two is ever taken back. So what has
+///    been enabled once and is disabled later stays so.
+/// 3. It is queued on `queue`, and on no other.
 #[pin_data]
 struct WorkCore<'a, T> {
     #[pin]
     item: Opaque<T>,
     queue: Queue<'a>,
-    /// It has a body.
-    defined: Atomic<bool>,
-    /// It was released early, or the scope ends: for handles to say why C refused.
-    gone: Atomic<bool>,
     /// [`WorkCore::release`] keeps it disabled.
     released: Atomic<bool>,
 }
 
-// SAFETY: `item` is only used through C functions that may be called on any CPU; `queue` does not
-// change, and the others are atomic.
+// SAFETY: `item` is only used through C functions that may be called on any CPU, and by `WorkCore::data`,
+// which is atomic; `queue` does not change, and `released` is atomic.
 unsafe impl<T> Sync for WorkCore<'_, T> {}
+
+/// What C knows of a work item at one moment: its `data`, as `enum work_bits` in
+/// `include/linux/workqueue.h` describes it.
+#[derive(Clone, Copy)]
+struct Data(c_ulong);
+
+impl Data {
+    const PENDING: c_ulong = bindings::work_flags_WORK_STRUCT_PENDING as c_ulong;
+    const PWQ: c_ulong = bindings::work_flags_WORK_STRUCT_PWQ as c_ulong;
+    /// `WORK_OFFQ_DISABLE_MASK`
+    const DISABLED: c_ulong = ((1 << bindings::work_bits_WORK_OFFQ_DISABLE_BITS) - 1)
+        << bindings::work_bits_WORK_OFFQ_DISABLE_SHIFT;
+
+    /// On a queue: pending for certain. The other bits are those of a pointer then.
+    #[inline]
+    fn is_queued(self) -> bool {
+        self.0 & Self::PWQ != 0
+    }
+
+    /// On a queue, on its timer, or about to be. If it is disabled this says nothing: whoever tries to
+    /// queue it, disables or enables it sets the bit for a moment.
+    fn is_pending(self) -> bool {
+        self.0 & Self::PENDING != 0
+    }
+
+    /// As `clear_pending_if_disabled()` in `kernel/workqueue.c` finds it.
+    fn is_disabled(self) -> bool {
+        !self.is_queued() && self.0 & Self::DISABLED != 0
+    }
+}
 
 /// Where a work item goes, and where it comes from.
 struct Setup<'a> {
@@ -278,7 +307,6 @@ impl<T: Item> WorkCore<'_, T> {
             return Err(EDEADLK);
         }
         let item = self.item.get();
-        self.gone.store(true, Relaxed);
         // SAFETY: The work item is initialised: invariant 1. We may sleep, and are not inside it.
         unsafe { T::disable_sync(item) };
         // INVARIANT: The first to come here leaves its `disable_sync()` for `released`; another takes
@@ -290,21 +318,53 @@ impl<T: Item> WorkCore<'_, T> {
         Ok(())
     }
 
-    /// Says what became of a call to C that queued nothing.
+    #[inline]
+    fn data(&self) -> Data {
+        // FIXME(read_once): Replace with `read_once` when available on the Rust side.
+        // SAFETY: The work item is initialised: invariant 1. C changes the word as a whole, by atomic
+        // operations, and this is meant as a `READ_ONCE()` of it.
+        Data(unsafe { ptr::read_volatile(&raw const (*self.work()).data.counter) } as c_ulong)
+    }
+
+    /// Says what became of a call to C that queued nothing; `again` makes the same call.
+    ///
+    /// On a queue it is pending, which is what one finds most often. That is as good as what C says: its
+    /// `test_and_set_bit()` was a full barrier, so the run that it is pending for, which begins with one
+    /// (`set_work_pool_and_clear_pending()`), sees what the caller wrote before.
+    #[inline]
+    fn why_not(&self, again: impl FnOnce() -> bool) -> Scheduled {
+        if self.data().is_queued() {
+            Scheduled::Pending
+        } else {
+            self.why_not_queued(again)
+        }
+    }
+
+    /// One word is looked at, again and again, and all who read it agree in which order it changes. So no
+    /// barriers are needed to follow what happened: a work item gets its body, once, and ends, for good.
     #[cold]
-    fn why_not(&self) -> Scheduled {
-        if self.gone.load(Relaxed) {
+    fn why_not_queued(&self, again: impl FnOnce() -> bool) -> Scheduled {
+        let data = self.data();
+        if data.is_disabled() {
+            // It has no body, or no more.
+            return Scheduled::Refused;
+        }
+        if data.is_pending() {
+            // Or it is being disabled at this very moment; then this is as good as having come just before,
+            // to something pending.
+            return Scheduled::Pending;
+        }
+        // It was pending, and its run has begun. Or it had no body and has one now: what C then found was
+        // that it was disabled, or the bit of somebody who was about to find that, or of `define`.
+        if again() {
+            return Scheduled::Queued;
+        }
+        // It had a body before this call, and what refuses now is its end, or else it is pending.
+        if self.data().is_disabled() {
             Scheduled::Refused
         } else {
             Scheduled::Pending
         }
-    }
-
-    /// Whether handles may call C at all. Acquire pairs with `define`: C's answer to somebody who saw
-    /// the item defined is not that it had no body. It is a plain load on x86 and `ldapr` on arm64.
-    #[inline]
-    fn is_defined(&self) -> bool {
-        self.defined.load(Acquire)
     }
 }
 
@@ -312,10 +372,10 @@ impl<T: Item> WorkCore<'_, T> {
 // - `OFFSET` is that of the `work_struct`; `Opaque` is transparent.
 // - `disable_work_sync()` returns when the work item is neither pending nor running, and it is never
 //   enabled again: invariant 2 (kernel-doc in `kernel/workqueue.c`). It waits where the item was queued
-//   last, which is where it runs, if it does: invariant 4.
+//   last, which is where it runs, if it does: invariant 3.
 // - For delayed work the same is said of `disable_delayed_work_sync()`, and that the timer neither
 //   runs nor is pending: `try_to_grab_pending()` deletes it, or waits until it has queued the item.
-// - Without a callback `defined` is false.
+// - Without a callback it is disabled: invariant 2.
 unsafe impl<'a, T: Item> Core for WorkCore<'a, T> {
     type Raw = bindings::work_struct;
     type Setup = Setup<'a>;
@@ -337,23 +397,22 @@ unsafe impl<'a, T: Item> Core for WorkCore<'a, T> {
                 }
             }),
             queue,
-            defined: Atomic::new(callback.is_some()),
-            gone: Atomic::new(false),
             released: Atomic::new(false),
         })
     }
 
     unsafe fn define(this: NonNull<Self>, callback: Callback<Self>) {
         // SAFETY:
-        // - `this` is in place. The work item is disabled, so no worker reads `func`.
+        // - `this` is in place. The work item is disabled, so no worker reads `func`; and who queues
+        //   meanwhile reads and writes `data` only (`queue_work_on()` and
+        //   `clear_pending_if_disabled()` in `kernel/workqueue.c`).
         // - A worker that reads it later is ordered after us: `enable_work()` and `queue_work_on()`
         //   both change `data` by atomic operations that return a value, which are full barriers.
-        // INVARIANT: Defined, and enabled once: it was disabled once for not being so.
+        // INVARIANT: It has a body, and is enabled once: it was disabled once for having none.
         unsafe {
             let core = this.as_ref();
             (*core.work()).func = Some(callback);
             T::enable(core.item.get());
-            core.defined.store(true, Release);
         }
     }
 
@@ -368,7 +427,6 @@ unsafe impl<'a, T: Item> Core for WorkCore<'a, T> {
                 if self.runs_here() {
                     panic!("devscope: a scope ends inside one of its own work items, for which it would wait for ever");
                 }
-                self.gone.store(true, Relaxed);
                 // INVARIANT: Disabled for `Kill`.
                 // SAFETY: The work item is initialised: invariant 1.
                 unsafe { T::disable(item) };
@@ -404,23 +462,20 @@ impl Work<'_> {
     #[inline]
     #[doc(alias = "schedule_work", alias = "queue_work")]
     pub fn schedule(&self) -> Scheduled {
-        if !self.0.is_defined() {
-            return Scheduled::Refused;
-        }
         // SAFETY: The work item is initialised (invariant 1 of `WorkCore`), and freed only after it was
         // drained for good. The queue lasts as long, or is not looked at: see `Owned::drop_body` in
         // `workqueue.rs`.
-        let queued = unsafe {
+        let queue = || unsafe {
             bindings::queue_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
                 self.0.queue.as_ptr(),
                 self.0.work(),
             )
         };
-        if queued {
+        if queue() {
             Scheduled::Queued
         } else {
-            self.0.why_not()
+            self.0.why_not(queue)
         }
     }
 
@@ -462,11 +517,8 @@ impl DelayedWork<'_> {
     #[inline]
     #[doc(alias = "schedule_delayed_work", alias = "queue_delayed_work")]
     pub fn schedule(&self, delay: Jiffies) -> Scheduled {
-        if !self.0.is_defined() {
-            return Scheduled::Refused;
-        }
         // SAFETY: As in `Work::schedule`, and with the work item its timer is drained.
-        let queued = unsafe {
+        let queue = || unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
                 self.0.queue.as_ptr(),
@@ -474,10 +526,10 @@ impl DelayedWork<'_> {
                 delay,
             )
         };
-        if queued {
+        if queue() {
             Scheduled::Queued
         } else {
-            self.0.why_not()
+            self.0.why_not(queue)
         }
     }
 
@@ -490,7 +542,8 @@ impl DelayedWork<'_> {
     #[inline]
     #[doc(alias = "mod_delayed_work")]
     pub fn reschedule(&self, delay: Jiffies) -> Scheduled {
-        if !self.0.is_defined() {
+        // What C finds later in the same word is not older, so it does not refuse for want of a body.
+        if self.0.data().is_disabled() {
             return Scheduled::Refused;
         }
         // SAFETY: As in `DelayedWork::schedule`.
@@ -504,10 +557,9 @@ impl DelayedWork<'_> {
         };
         if was_pending {
             Scheduled::Pending
-        } else if self.0.gone.load(Relaxed) {
-            // C says the same of work that it has queued and of work that is disabled. That is never
-            // pending; and the flag was set before it was disabled (invariant 3), which this call has
-            // seen by way of an atomic operation on the same word.
+        } else if self.0.data().is_disabled() {
+            // C says the same of work that it has queued and of work that is disabled, which this is for
+            // good (invariant 2). If it was queued, that has been taken back.
             Scheduled::Refused
         } else {
             Scheduled::Queued
@@ -722,13 +774,18 @@ mod tests {
     use super::*;
     use crate::testing::{
         bind_and_unbind, holding, pause, pending_when_the_scope_ends, scheduled_three_times,
-        scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
-        schedules_itself, two_schedule_each_other, Count, Deferred, OnDrop, Seen,
+        scheduled_while_bodies_are_dropped, scheduled_while_it_gets_its_body,
+        scheduled_while_it_runs, scheduled_without_a_body, schedules_itself,
+        two_schedule_each_other, Count, Deferred, OnDrop, Seen,
     };
 
-    struct Delayed;
+    /// Scheduled, or rescheduled.
+    struct After<const AGAIN: bool>;
 
-    impl Deferred for Delayed {
+    type Delayed = After<false>;
+    type Rescheduled = After<true>;
+
+    impl<const AGAIN: bool> Deferred for After<AGAIN> {
         type Handle<'a> = DelayedWork<'a>;
         type Slot<'a> = DelayedWorkSlot<'a>;
 
@@ -753,7 +810,10 @@ mod tests {
         }
 
         fn schedule(handle: DelayedWork<'_>) -> Scheduled {
-            handle.schedule(1)
+            match AGAIN {
+                false => handle.schedule(1),
+                true => handle.reschedule(1),
+            }
         }
     }
 
@@ -872,6 +932,24 @@ mod tests {
         assert!(seen.second.is(Scheduled::Queued));
         assert!(seen.third.is(Scheduled::Refused));
         assert_eq!(seen.runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_item_that_is_queued_while_it_gets_its_body_does_as_it_said() -> Result {
+        let bound = scheduled_while_it_gets_its_body::<Works>()?;
+        assert_eq!(bound.data().ended.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_and_bh_work_that_is_queued_while_it_gets_its_body_does_as_it_said() -> Result {
+        let delayed = scheduled_while_it_gets_its_body::<Delayed>()?;
+        let rescheduled = scheduled_while_it_gets_its_body::<Rescheduled>()?;
+        let bottom = scheduled_while_it_gets_its_body::<BottomHalves>()?;
+        assert_eq!(delayed.data().ended.get(), 1);
+        assert_eq!(rescheduled.data().ended.get(), 1);
+        assert_eq!(bottom.data().ended.get(), 1);
         Ok(())
     }
 

@@ -20,7 +20,8 @@ fn every_test_that_the_soundness_page_names_exists() {
     let tests = read("tests/teardown.rs")
         + &read("src/binding.rs")
         + &read("src/entrance.rs")
-        + &read("src/poll.rs");
+        + &read("src/poll.rs")
+        + &read("src/work.rs");
     let sentence = |name: &&str| {
         name.matches('_').count() >= 2
             && name
