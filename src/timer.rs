@@ -6,7 +6,8 @@
 //!
 //! A timer is *idle*, *pending*, or *running*; starting a running one makes it run again. When the scope
 //! has ended it is *gone*: shut down since the beginning of the end (`timer_shutdown()`), so that
-//! starting it refuses, and waited for (`timer_shutdown_sync()`). So timers that start each other, or
+//! starting it refuses, and waited for (`timer_shutdown_sync()`). What is shut down has no function any
+//! more, and what is declared has none yet; C starts neither. So timers that start each other, or
 //! themselves, need no thought, nor does work that starts a timer that queues it.
 //!
 //! A timer that runs again and again starts itself, through its own handle:
@@ -33,7 +34,7 @@
 //! away the coarser C rounds it up (`kernel/time/timer.c`).
 
 use crate::{
-    deferred::{may_wait, Callback, Core, Life, Slot},
+    deferred::{may_wait, Callback, Core, Slot},
     scope::{Scope, Step},
     Scheduled,
 };
@@ -41,24 +42,37 @@ use core::{
     mem::offset_of,
     ptr::{self, NonNull},
 };
-use kernel::{bindings, prelude::*, static_lock_class, time::Jiffies, types::Opaque};
+use kernel::{
+    bindings, new_spinlock,
+    prelude::*,
+    static_lock_class,
+    sync::{
+        atomic::{Atomic, Release},
+        SpinLock,
+    },
+    time::Jiffies,
+    types::Opaque,
+};
 
 /// The part of a timer that handles share.
 ///
 /// # Invariants
 ///
-/// 1. `timer` is initialised, and while `life` is "live" or "over" it was so with a callback.
-/// 2. `Step::Kill` shuts it down, which is for ever.
+/// 1. `timer` is initialised.
+/// 2. Its function is that of the core's callback, or null: until it has a body, and for ever once it is
+///    `released` or `Step::Kill` was taken. Null is what C calls shut down.
 #[pin_data]
 struct TimerCore {
     #[pin]
     timer: Opaque<bindings::timer_list>,
-    /// `mod_timer()` does not say whether it started the timer or refused. And while a declared timer is
-    /// given its function, nobody may use it.
-    life: Life,
+    /// [`Timer::release`] has been called. C cannot tell a timer that is shut down from one that has no
+    /// body yet, so this keeps the body from coming after the end.
+    #[pin]
+    released: SpinLock<bool>,
 }
 
-// SAFETY: `timer` is only used through C functions that may be called on any CPU, and `life` is atomic.
+// SAFETY: `timer` is only used through C functions that may be called on any CPU, and its function also
+// through `may_start` and `define`, which are atomic.
 unsafe impl Sync for TimerCore {}
 
 impl TimerCore {
@@ -76,15 +90,33 @@ impl TimerCore {
             bindings::timer_init_key(slot, callback, 0, c"devscope".as_char_ptr(), key.as_ptr());
         }
     }
+
+    /// Whether C will start the timer, unless it is shut down meanwhile.
+    ///
+    /// The price of starting it. Nothing has to be acquired:
+    ///
+    /// - C reads the same word again, under the lock of the timer's base, and does not find an older
+    ///   value there.
+    /// - Nothing else is written when a timer gets its function but where its body is, and that
+    ///   before (`define`). Whoever calls the function has taken the lock that was held to queue the
+    ///   timer, which was after this look. So they are ordered after it, and after the store that it
+    ///   has seen, which was a release.
+    #[inline]
+    fn may_start(&self) -> bool {
+        // FIXME(read_once): Replace with `read_once` when available on the Rust side.
+        // SAFETY: The timer is initialised: invariant 1. The word is written whole, by `define` and by C,
+        // and this is meant as a `READ_ONCE()` of it.
+        unsafe { ptr::read_volatile(&raw const (*self.timer.get()).function) }.is_some()
+    }
 }
 
 // SAFETY:
 // - `OFFSET` is that of the `timer_list`; `Opaque` is transparent.
 // - When `timer_shutdown_sync()` has returned, the timer is not queued, its function does not run, and
 //   it cannot be queued again (kernel-doc in `kernel/time/timer.c`). So it needs no second pass: a
-//   callback that had read "live" before `Kill` and starts the timer afterwards finds, under the lock of
-//   the timer's base, that it has no function.
-// - Without a callback `life` is "no body", and handles refuse.
+//   callback that had seen a function before `Kill` and starts the timer afterwards finds, under the lock
+//   of the timer's base, that it has none.
+// - Without a callback it has no function, and C refuses: invariant 2.
 unsafe impl Core for TimerCore {
     type Raw = bindings::timer_list;
     type Setup = ();
@@ -97,19 +129,25 @@ unsafe impl Core for TimerCore {
         try_pin_init!(Self {
             // SAFETY: The slot is ours, does not move any more, and is not in use yet.
             timer <- Opaque::ffi_init(move |slot| unsafe { Self::set_up(slot, callback) }),
-            life: Life::new(callback.is_some()),
+            released <- new_spinlock!(false, "devscope"),
         })
     }
 
     unsafe fn define(this: NonNull<Self>, callback: Callback<Self>) {
-        // SAFETY: `this` is in place, and nobody else uses `timer` while it has no body: handles look at
-        // `life` first, and teardown has not begun.
-        // INVARIANT: 1.
-        unsafe {
-            let timer = Opaque::cast_into(&raw const (*this.as_ptr()).timer);
-            Self::set_up(timer, Some(callback));
-            this.as_ref().life.define();
+        // SAFETY: `this` is in place.
+        let core = unsafe { this.as_ref() };
+        let released = core.released.lock();
+        if *released {
+            return;
         }
+        // SAFETY: The timer is initialised: invariant 1. A function is a word, that is written by nobody
+        // else but to shut the timer down: under `released`, or after `attach()`. C reads it under the
+        // lock of the timer's base, or as a whole.
+        let function: &Atomic<*mut c_void> =
+            unsafe { Atomic::from_ptr((&raw mut (*core.timer.get()).function).cast()) };
+        // Release: whoever sees the function finds the body.
+        // INVARIANT: 2: it has a body, and is not released; and `Kill` is yet to come.
+        function.store(callback as *mut c_void, Release);
     }
 
     fn call(&self, body: impl FnOnce()) {
@@ -118,13 +156,11 @@ unsafe impl Core for TimerCore {
 
     fn step(&self, step: Step) {
         match step {
-            Step::Kill => {
-                self.life.end();
-                // `DrainTimers` would be soon enough. This way no run that begins later can start the
-                // timer, and the wait is for one run at most.
-                // SAFETY: The timer is initialised: invariant 1.
-                unsafe { shutdown(self.timer.get()) };
-            }
+            // INVARIANT: 2: no function from here on.
+            // SAFETY: The timer is initialised: invariant 1.
+            Step::Kill => unsafe {
+                shutdown(self.timer.get());
+            },
             // SAFETY: The timer is initialised: invariant 1. We are in process context and hold no lock
             // that a body could take, as the synchronization rules of `timer_delete_sync()` ask.
             Step::DrainTimers => unsafe {
@@ -164,7 +200,7 @@ impl Timer<'_> {
     #[inline]
     #[doc(alias = "mod_timer", alias = "add_timer")]
     pub fn start(&self, delay: Jiffies) -> Scheduled {
-        if self.0.life.refuses() {
+        if !self.0.may_start() {
             return Scheduled::Refused;
         }
         // SAFETY: `jiffies` exists as long as the kernel, and is volatile in C: whoever wants the time
@@ -184,9 +220,6 @@ impl Timer<'_> {
     /// context. Does not sleep.
     #[doc(alias = "timer_delete", alias = "del_timer")]
     pub fn stop(&self) -> bool {
-        if self.0.life.refuses() {
-            return false;
-        }
         // SAFETY: As for `start`.
         unsafe { bindings::timer_delete(self.0.timer.get()) != 0 }
     }
@@ -204,10 +237,16 @@ impl Timer<'_> {
     #[doc(alias = "timer_shutdown_sync", alias = "timer_delete_sync")]
     pub fn release(&self) -> Result {
         may_wait()?;
-        if self.0.life.end() {
-            // SAFETY: The timer is initialised, with a callback (invariant 1 of `Life`). We are in
-            // process context, and hold no spinlock.
-            unsafe { bindings::timer_shutdown_sync(self.0.timer.get()) };
+        let timer = self.0.timer.get();
+        // `define` gives it no function after this, and what it has given before is taken away below.
+        *self.0.released.lock() = true;
+        // INVARIANT: 2: no function from here on. In two steps, so that a run that has begun cannot start
+        // the timer any more, and the wait is for one run at most.
+        // SAFETY: The timer is initialised (invariant 1 of `TimerCore`). We are in process context, and
+        // hold no spinlock.
+        unsafe {
+            bindings::timer_shutdown(timer);
+            bindings::timer_shutdown_sync(timer);
         }
         Ok(())
     }
@@ -267,8 +306,9 @@ mod tests {
     use super::*;
     use crate::testing::{
         bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
-        scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
-        schedules_itself, two_schedule_each_other, Deferred, Seen,
+        scheduled_while_bodies_are_dropped, scheduled_while_it_gets_its_body,
+        scheduled_while_it_runs, scheduled_without_a_body, schedules_itself,
+        two_schedule_each_other, Count, Deferred, Seen,
     };
     use kernel::time::msecs_to_jiffies;
 
@@ -356,6 +396,43 @@ mod tests {
         assert!(seen.second.is(Scheduled::Queued));
         assert!(seen.third.is(Scheduled::Refused));
         assert_eq!(seen.runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_timer_that_is_started_while_it_gets_its_body_does_as_it_said() -> Result {
+        let bound = scheduled_while_it_gets_its_body::<Timers>()?;
+        assert_eq!(bound.data().ended.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_timer_that_is_released_while_it_gets_its_body_stays_released() -> Result {
+        let bound = bind_and_unbind(<(Seen, Count)>::default(), |(seen, released), scope| {
+            let bell = scope.wait_queue()?;
+            let (timer, slot) = scope.declare_timer()?;
+            let other = scope.work(move || {
+                if timer.release().is_ok() {
+                    seen.ended.set(seen.runs.get());
+                    seen.first.note(timer.start(0));
+                    released.up();
+                }
+                bell.wake_all();
+            })?;
+            other.schedule();
+            slot.define(scope, move || {
+                seen.runs.up();
+            })?;
+            timer.start(0);
+            bell.wait_until(|| released.get() == 1)?;
+            seen.second.note(timer.start(0));
+            pause();
+            Ok(())
+        })?;
+        let (seen, _) = bound.data();
+        assert!(seen.first.is(Scheduled::Refused));
+        assert!(seen.second.is(Scheduled::Refused));
+        assert_eq!(seen.runs.get(), seen.ended.get());
         Ok(())
     }
 

@@ -21,6 +21,7 @@ fn every_test_that_the_soundness_page_names_exists() {
         + &read("src/binding.rs")
         + &read("src/entrance.rs")
         + &read("src/poll.rs")
+        + &read("src/timer.rs")
         + &read("src/work.rs");
     let sentence = |name: &&str| {
         name.matches('_').count() >= 2
