@@ -26,7 +26,7 @@
 #include <linux/types.h>
 #include <linux/usb.h>
 
-bool devscope_tasklet_schedule(struct tasklet_struct *t);
+bool devscope_tasklet_claim(struct tasklet_struct *t);
 void *devscope_gate_alloc(bool notes);
 void devscope_gate_free(void *counts);
 bool devscope_gate_enter(void *gate);
@@ -57,13 +57,13 @@ int devscope_irq_update_affinity_hint(unsigned int irq, const struct cpumask *m)
 int devscope_urb_set_up(struct urb *urb, struct usb_interface *intf, int transfer, bool is_in,
 			int number);
 
-/* tasklet_schedule(), which does not say whether it was this call that queued the tasklet. */
-bool devscope_tasklet_schedule(struct tasklet_struct *t)
+/*
+ * The inline half of tasklet_schedule(): whether it is for the caller to call __tasklet_schedule(). It
+ * calls nothing, so it needs no frame.
+ */
+bool devscope_tasklet_claim(struct tasklet_struct *t)
 {
-	if (test_and_set_bit(TASKLET_STATE_SCHED, &t->state))
-		return false;
-	__tasklet_schedule(t);
-	return true;
+	return !test_and_set_bit(TASKLET_STATE_SCHED, &t->state);
 }
 
 /*

@@ -7,7 +7,8 @@
 //! given ([`Declared`], [`Given`]), and the callback finds it through a pointer. Either way the callback
 //! is generic over the body's type; nothing is called indirectly that is not in C.
 //!
-//! Some C structures cannot be told to refuse. Handles to these look at a [`Life`] first.
+//! Some C structures, tasklets and hrtimers, cannot be told to refuse. Handles to these look at a [`Life`]
+//! first. Work and timers can, and have no state but C's.
 
 use crate::{
     body::Body,
@@ -112,12 +113,30 @@ impl Life {
     /// Whether handles refuse. If not, the C structure has been set up, and what was written then is
     /// seen.
     ///
-    /// The price of scheduling: an ordinary load on x86, `ldar` or `ldapr` on arm64.
+    /// The price of starting an hrtimer: an ordinary load on x86, `ldar` or `ldapr` on arm64.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
         // Acquire pairs with `define`: a handler that was registered between declaring and defining
         // may look on another CPU with nothing else to order us.
         self.0.load(Acquire) != Self::LIVE
+    }
+
+    /// As [`Life::refuses`], for whoever passes a full barrier before touching the C structure.
+    #[inline]
+    pub(crate) fn refuses_before_barrier(&self) -> bool {
+        self.look() != Self::LIVE
+    }
+
+    /// `self.0.load(Relaxed)`, which is a call of a C helper in 7.3.
+    ///
+    /// On the hosted kernel no other task comes between whatever was before and this look. There, what
+    /// calls a callback lets others come first.
+    #[inline]
+    fn look(&self) -> i32 {
+        // FIXME(read_once): Replace with `read_once` when available on the Rust side.
+        // SAFETY: The pointer is valid, everybody else accesses the word atomically, and this is meant as a
+        // `READ_ONCE()` of it.
+        unsafe { self.0.as_ptr().read_volatile() }
     }
 
     /// As [`Life::refuses`], for a callback: it runs, so there is nothing to acquire.
@@ -127,7 +146,7 @@ impl Life {
         if crate::mutants::active(crate::mutants::Mutant::BodiesOutliveTheirLife) {
             return false;
         }
-        self.0.load(Relaxed) != Self::LIVE
+        self.look() != Self::LIVE
     }
 
     /// Whether there is a C structure to be stopped.

@@ -12,9 +12,10 @@ use kernel::{bindings, prelude::*};
     reason = "structures that are empty in C, which bindgen knows how to lay out"
 )]
 extern "C" {
-    /// `tasklet_schedule()`: true if this call queued the tasklet, false if it was queued already.
+    /// The first half of `tasklet_schedule()`: true if the caller now has to call
+    /// `__tasklet_schedule()`, false if the tasklet is scheduled already. A full barrier either way.
     /// Any context. The tasklet must have been set up and must not be freed before it was killed.
-    pub(crate) fn devscope_tasklet_schedule(t: *mut bindings::tasklet_struct) -> bool;
+    pub(crate) fn devscope_tasklet_claim(t: *mut bindings::tasklet_struct) -> bool;
 
     /// Counts for a gate, by each CPU; with places for notes, or without. Process context, may sleep.
     /// Null if there is no memory.

@@ -16,7 +16,7 @@
 
 use crate::{
     deferred::{may_wait, Callback, Core, Life, Slot},
-    helpers::devscope_tasklet_schedule,
+    helpers::devscope_tasklet_claim,
     scope::{Scope, Step},
     Scheduled,
 };
@@ -121,16 +121,20 @@ impl Tasklet<'_> {
     #[inline]
     #[doc(alias = "tasklet_schedule")]
     pub fn schedule(&self) -> Scheduled {
-        if self.0.life.refuses() {
+        let tasklet = self.0.tasklet.get();
+        // `test_and_set_bit()` is a full barrier, whether or not the bit was set
+        // (`Documentation/atomic_bitops.txt`): what is used from there on is what `define` has set up.
+        if self.0.life.refuses_before_barrier() {
             return Scheduled::Refused;
         }
-        // SAFETY: The tasklet has been set up (invariant 1 of `TaskletCore`), and is freed only after it
-        // was killed twice.
-        if unsafe { devscope_tasklet_schedule(self.0.tasklet.get()) } {
-            Scheduled::Queued
-        } else {
-            Scheduled::Pending
+        // SAFETY: The tasklet has been set up (invariant 1 of `Life`), and is freed only after it was killed
+        // twice.
+        if !unsafe { devscope_tasklet_claim(tasklet) } {
+            return Scheduled::Pending;
         }
+        // SAFETY: As above, and it is for us to queue it.
+        unsafe { bindings::__tasklet_schedule(tasklet) };
+        Scheduled::Queued
     }
 
     /// Ends the tasklet before its scope ends: `tasklet_kill()`.
@@ -209,8 +213,9 @@ mod tests {
     use super::*;
     use crate::testing::{
         bind_and_unbind, pause, pending_when_the_scope_ends, scheduled_three_times,
-        scheduled_while_bodies_are_dropped, scheduled_while_it_runs, scheduled_without_a_body,
-        schedules_itself, two_schedule_each_other, Deferred, Seen,
+        scheduled_while_bodies_are_dropped, scheduled_while_it_gets_its_body,
+        scheduled_while_it_runs, scheduled_without_a_body, schedules_itself,
+        two_schedule_each_other, Deferred, Seen,
     };
 
     struct Tasklets;
@@ -297,6 +302,13 @@ mod tests {
         assert!(seen.second.is(Scheduled::Queued));
         assert!(seen.third.is(Scheduled::Refused));
         assert_eq!(seen.runs.get(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tasklet_that_is_scheduled_while_it_gets_its_body_does_as_it_said() -> Result {
+        let bound = scheduled_while_it_gets_its_body::<Tasklets>()?;
+        assert_eq!(bound.data().ended.get(), 1);
         Ok(())
     }
 

@@ -434,17 +434,15 @@ pub use mm::{
 pub use pci::devscope_pci_bar_is_memory;
 pub use urb::devscope_urb_set_up;
 
-/// `tasklet_schedule()`, an inline function in C.
+/// `!test_and_set_bit(TASKLET_STATE_SCHED, &t->state)`, the inline half of `tasklet_schedule()`.
 ///
 /// # Safety
 ///
 /// As for `tasklet_schedule()`.
 #[no_mangle]
-pub unsafe extern "C" fn devscope_tasklet_schedule(
-    t: *mut crate::bindings::tasklet_struct,
-) -> bool {
+pub unsafe extern "C" fn devscope_tasklet_claim(t: *mut crate::bindings::tasklet_struct) -> bool {
     // SAFETY: the caller's promise is passed on.
-    unsafe { softirq::tasklet_try_schedule(t) }
+    unsafe { softirq::tasklet_claim(t) }
 }
 
 /// `irq_set_affinity_and_hint()`

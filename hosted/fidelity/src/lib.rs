@@ -45,7 +45,7 @@ use kernel::{
 
 extern "C" {
     // In `linux/helpers.c`, and in the model.
-    fn devscope_tasklet_schedule(t: *mut bindings::tasklet_struct) -> bool;
+    fn devscope_tasklet_claim(t: *mut bindings::tasklet_struct) -> bool;
     fn devscope_gate_alloc(notes: bool) -> *mut c_void;
     fn devscope_gate_free(counts: *mut c_void);
     fn devscope_gate_enter(gate: *mut c_void) -> bool;
@@ -72,6 +72,18 @@ extern "C" {
     fn fidelity_tasklet_disable(t: *mut bindings::tasklet_struct);
     fn fidelity_tasklet_enable(t: *mut bindings::tasklet_struct);
     fn fidelity_tasklet_hi_schedule(t: *mut bindings::tasklet_struct);
+}
+
+/// `tasklet_schedule()`, saying whether it was this call that queued the tasklet.
+unsafe fn tasklet_schedule(t: *mut bindings::tasklet_struct) -> bool {
+    // SAFETY: Set up by the caller, and it is queued by whoever has claimed it.
+    unsafe {
+        let claimed = devscope_tasklet_claim(t);
+        if claimed {
+            bindings::__tasklet_schedule(t);
+        }
+        claimed
+    }
 }
 
 /// A check: its name is a sentence.

@@ -5,10 +5,10 @@
 //! Afterwards the kernel is not what it was. Each is asked for in a boot of its own.
 
 use crate::{
-    allocate, devscope_irq_update_affinity_hint, devscope_tasklet_schedule,
-    fidelity_local_bh_disable, fidelity_local_bh_enable, fidelity_tasklet_disable, give_back,
+    allocate, devscope_irq_update_affinity_hint, fidelity_local_bh_disable,
+    fidelity_local_bh_enable, fidelity_tasklet_disable, give_back,
     state::{settle, State},
-    timer, Edu, Verdict,
+    tasklet_schedule, timer, Edu, Verdict,
 };
 use kernel::{
     bindings::{self, irqreturn, irqreturn_t},
@@ -150,7 +150,7 @@ pub(crate) unsafe fn freeing_a_tasklet_that_is_scheduled(edu: Edu) -> Verdict {
         let state = State::new(edu);
         bindings::tasklet_setup(&raw mut (*state).tasklet, Some(counts));
         fidelity_local_bh_disable();
-        devscope_tasklet_schedule(&raw mut (*state).tasklet);
+        tasklet_schedule(&raw mut (*state).tasklet);
         State::free(state);
         fidelity_local_bh_enable();
         settle();
@@ -355,7 +355,7 @@ pub(crate) unsafe fn killing_a_disabled_tasklet_that_is_scheduled(edu: Edu) -> V
         let tasklet = &raw mut (*state).tasklet;
         bindings::tasklet_setup(tasklet, Some(counts));
         fidelity_tasklet_disable(tasklet);
-        devscope_tasklet_schedule(tasklet);
+        tasklet_schedule(tasklet);
         bindings::tasklet_kill(tasklet);
         State::free(state);
     }

@@ -3,11 +3,11 @@
 //! Tasklets: `kernel/softirq.c`.
 
 use crate::{
-    busy, devscope_in_atomic_context, devscope_tasklet_schedule, fidelity_local_bh_disable,
-    fidelity_local_bh_enable, fidelity_tasklet_disable, fidelity_tasklet_enable,
-    fidelity_tasklet_hi_schedule, fidelity_this_cpu,
+    busy, devscope_in_atomic_context, fidelity_local_bh_disable, fidelity_local_bh_enable,
+    fidelity_tasklet_disable, fidelity_tasklet_enable, fidelity_tasklet_hi_schedule,
+    fidelity_this_cpu,
     state::{settle, State},
-    Edu, Verdict,
+    tasklet_schedule, Edu, Verdict,
 };
 use kernel::{
     bindings::{self, irqreturn, irqreturn_t},
@@ -40,7 +40,7 @@ unsafe extern "C" fn schedules(_irq: c_int, cookie: *mut c_void) -> irqreturn_t 
     unsafe {
         (*state).edu.acknowledge();
         (*state).cpu.set(fidelity_this_cpu());
-        devscope_tasklet_schedule(&raw mut (*state).tasklet);
+        tasklet_schedule(&raw mut (*state).tasklet);
         (*state).seen.add(1);
     }
     irqreturn::IRQ_HANDLED
@@ -54,9 +54,9 @@ pub(crate) unsafe fn a_tasklet_runs_once_for_many_schedules_before_it_ran(edu: E
         let tasklet = &raw mut (*state).tasklet;
         bindings::tasklet_setup(tasklet, Some(counts));
         fidelity_local_bh_disable();
-        let first = devscope_tasklet_schedule(tasklet);
-        let second = devscope_tasklet_schedule(tasklet);
-        let third = devscope_tasklet_schedule(tasklet);
+        let first = tasklet_schedule(tasklet);
+        let second = tasklet_schedule(tasklet);
+        let third = tasklet_schedule(tasklet);
         fidelity_local_bh_enable();
         verdict.expect(
             first && !second && !third,
@@ -101,7 +101,7 @@ pub(crate) unsafe fn a_pending_tasklet_runs_before_tasklet_kill_returns(edu: Edu
         let state = State::new(edu);
         let tasklet = &raw mut (*state).tasklet;
         bindings::tasklet_setup(tasklet, Some(counts));
-        devscope_tasklet_schedule(tasklet);
+        tasklet_schedule(tasklet);
         let pending = (*state).begun.get() == 0;
         bindings::tasklet_kill(tasklet);
         let ran = (*state).ended.get();
@@ -122,7 +122,7 @@ pub(crate) unsafe fn a_tasklet_scheduled_after_its_kill_runs(edu: Edu) -> Verdic
         let tasklet = &raw mut (*state).tasklet;
         bindings::tasklet_setup(tasklet, Some(counts));
         bindings::tasklet_kill(tasklet);
-        let taken = devscope_tasklet_schedule(tasklet);
+        let taken = tasklet_schedule(tasklet);
         verdict.expect(taken, "refused after tasklet_kill()", taken);
         verdict.expect(State::entered(state), "did not run after tasklet_kill()", 0);
         bindings::tasklet_kill(tasklet);
@@ -140,7 +140,7 @@ pub(crate) unsafe fn a_disabled_tasklet_runs_when_it_is_enabled(edu: Edu) -> Ver
         bindings::tasklet_setup(tasklet, Some(counts));
         fidelity_tasklet_disable(tasklet);
         fidelity_tasklet_disable(tasklet);
-        devscope_tasklet_schedule(tasklet);
+        tasklet_schedule(tasklet);
         settle();
         fidelity_tasklet_enable(tasklet);
         settle();
@@ -205,7 +205,7 @@ pub(crate) unsafe fn a_tasklet_scheduled_while_it_runs_runs_again_and_not_beside
         edu.raise();
         verdict.expect(State::entered(state), "the tasklet never ran", 0);
         // From this CPU, which is another one if the tasklet still runs.
-        let taken = devscope_tasklet_schedule(tasklet);
+        let taken = tasklet_schedule(tasklet);
         let runs = (*state).ended.get() == 0;
         verdict.expect(taken, "refused while it ran", taken);
         verdict.expect(State::entered(state), "did not run again", 0);
@@ -239,7 +239,7 @@ pub(crate) unsafe fn the_order_of_an_ordinary_tasklet_and_then_one_of_high_prior
         bindings::tasklet_setup(ordinary, Some(counts));
         bindings::tasklet_setup(high, Some(comes_first));
         fidelity_local_bh_disable();
-        devscope_tasklet_schedule(ordinary);
+        tasklet_schedule(ordinary);
         fidelity_tasklet_hi_schedule(high);
         fidelity_local_bh_enable();
         verdict.expect(State::entered(state), "the ordinary one did not run", 0);

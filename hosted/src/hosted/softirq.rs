@@ -181,6 +181,8 @@ fn run_tasklet(cpu: usize, t: usize) -> bool {
     let Some((use_callback, function, data)) = callback else {
         return false;
     };
+    // It has been called, and has looked at nothing yet.
+    preempt();
     // SAFETY: `use_callback` says which of the two was stored, and whoever set the tasklet up
     // promised that it may be called while the tasklet is scheduled.
     unsafe {
@@ -255,6 +257,7 @@ pub unsafe fn tasklet_init(
 #[track_caller]
 pub unsafe fn __tasklet_schedule(t: *mut tasklet_struct) {
     let place = Location::caller();
+    preempt();
     let cpu = world(|w| {
         w.check_tasklet(t, place);
         let known = w.tasklets.get(t as usize, place);
@@ -278,27 +281,26 @@ pub unsafe fn __tasklet_hi_schedule(t: *mut tasklet_struct) {
 #[track_caller]
 pub unsafe fn tasklet_schedule(t: *mut tasklet_struct) {
     // SAFETY: the caller's promise is passed on.
-    unsafe { tasklet_try_schedule(t) };
+    unsafe {
+        if tasklet_claim(t) {
+            __tasklet_schedule(t);
+        }
+    }
 }
 
-/// `tasklet_schedule()`, saying whether it was this call that queued the tasklet.
+/// `!test_and_set_bit(TASKLET_STATE_SCHED, &t->state)`: whether the caller has to queue it.
 #[track_caller]
-pub(crate) unsafe fn tasklet_try_schedule(t: *mut tasklet_struct) -> bool {
+pub(crate) unsafe fn tasklet_claim(t: *mut tasklet_struct) -> bool {
     let place = Location::caller();
     preempt();
-    let newly = world(|w| {
+    world(|w| {
         w.check_tasklet(t, place);
         // SAFETY: the caller gives a tasklet; that it is not freed has been checked.
         let state = unsafe { &mut (*t).state };
         let newly = *state & SCHED == 0;
         *state |= SCHED;
         newly
-    });
-    if newly {
-        // SAFETY: SCHED was set just now.
-        unsafe { __tasklet_schedule(t) };
-    }
-    newly
+    })
 }
 
 #[track_caller]
