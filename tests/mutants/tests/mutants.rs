@@ -94,7 +94,7 @@ mutants! {
         is RanAfterFree | UseAfterFree | FreedWhileActive
         in an_interrupt_and_its_tasklet_keep_each_other_going;
     mutant_operations_in_flight_are_not_waited_for: SkipAwaitUsers
-        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Misuse
+        is RanAfterFree | UseAfterFree | FreedWhileActive | WildAccess | Panic
         in a_reader_sleeps_through_unbind, operations_race_with_unbind,
             outside_callers_race_with_unbind;
     mutant_who_is_not_counted_yet_is_overlooked: SkipGracePeriod
