@@ -108,8 +108,8 @@ unsafe impl<S: Side> Sync for Entrance<S> {}
 impl<S: Side> Entrance<S> {
     /// Calls `f` with what is behind the entrance, or returns `None` if the scope is ending or has ended.
     ///
-    /// Unbinding waits until `f` has returned. Any context; `f` may sleep if its caller may. Costs two
-    /// changes of a counter of this CPU.
+    /// Unbinding waits until `f` has returned. Any context but NMI; `f` may sleep if its caller may.
+    /// Costs two changes of a counter of this CPU.
     #[inline]
     pub fn try_access_with<R>(
         &self,

@@ -419,7 +419,7 @@ impl<'a, T> Part<'a, T> {
 
     /// Calls `f` with the part's data, unless the part is empty or about to end.
     ///
-    /// Whoever ends the part waits until `f` has returned. Any context; `f` may sleep if its caller
+    /// Whoever ends the part waits until `f` has returned. Any context but NMI; `f` may sleep if its caller
     /// may. Costs two changes of a counter of this CPU.
     #[inline]
     pub fn with<R>(&self, f: impl for<'p> FnOnce(Pin<&'p T>) -> R) -> Option<R> {
