@@ -7,11 +7,30 @@
 use crate::cache::{Cache, Item, Key, Lock};
 use crate::progress::Step;
 use crate::source::Source;
-use crate::tools::Tools;
+use crate::tools::{Llvm, Tools};
 use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
+
+/// Which kernel.
+#[derive(Clone, Copy)]
+pub struct Recipe {
+    /// Fragments of its configuration, from the checkout's root. Together they are one.
+    pub config: &'static [&'static str],
+    pub llvm: Llvm,
+}
+
+impl Recipe {
+    /// The configuration, without what Linux decides by itself.
+    fn wanted(&self, repository: &Path) -> Result<String> {
+        let read = |fragment: &&str| {
+            let path = repository.join(fragment);
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        self.config.iter().map(read).collect()
+    }
+}
 
 /// A built kernel.
 pub struct Kernel {
@@ -25,9 +44,14 @@ impl Kernel {
         self.build.join("arch/x86/boot/bzImage")
     }
 
-    pub fn prepare(cache: &Cache, tools: &Tools, source: &Source, fragment: &Path) -> Result<Self> {
-        let wanted = fs::read_to_string(fragment)
-            .with_context(|| format!("cannot read {}", fragment.display()))?;
+    pub fn prepare(
+        cache: &Cache,
+        tools: &Tools,
+        source: &Source,
+        recipe: &Recipe,
+        repository: &Path,
+    ) -> Result<Self> {
+        let wanted = recipe.wanted(repository)?;
         let key = tools
             .key(Key::default())
             .with("linux", &source.version)
@@ -169,10 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn fragments_are_one_configuration_and_one_is_as_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = |config| {
+            let llvm = Llvm::Usual;
+            Recipe { config, llvm }.wanted(dir.path()).unwrap()
+        };
+        fs::write(dir.path().join("a"), "CONFIG_A=y\n").unwrap();
+        fs::write(dir.path().join("b"), "CONFIG_B=y\n").unwrap();
+        // What the cache's key is made of.
+        assert_eq!(wanted(&["a"]), "CONFIG_A=y\n");
+        assert_eq!(wanted(&["a", "b"]), "CONFIG_A=y\nCONFIG_B=y\n");
+    }
+
+    #[test]
     fn the_repositorys_fragments_are_understood_line_by_line() {
         for (file, line) in [
             ("kernel.config", "CONFIG_KASAN=y"),
             ("bench/kernel.config", "# CONFIG_KASAN is not set"),
+            (
+                "bench/inline-helpers.config",
+                "CONFIG_RUST_INLINE_HELPERS=y",
+            ),
         ] {
             let path = crate::paths::repository().join("linux").join(file);
             let fragment = fs::read_to_string(path).unwrap();

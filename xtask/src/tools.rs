@@ -15,10 +15,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Linux 7.3 asks for LLVM 17.0.1 or later.
-const LLVM: &str = "19";
-pub const LLVM_BIN: &str = "/usr/lib/llvm-19/bin";
-pub const LLVM_LIB: &str = "/usr/lib/llvm-19/lib";
+/// The usual LLVM, by its major version. Linux 7.3 asks for 17.0.1 or later.
+const LLVM: u32 = 19;
 /// Linux 7.3 asks for bindgen 0.71.1 or later.
 const BINDGEN: &str = "0.72.1";
 /// The oldest Rust that Linux 7.3 builds with.
@@ -26,6 +24,15 @@ const RUSTC: Version = Version(1, 85, 0);
 
 pub const BUSYBOX: &str = "/bin/busybox";
 pub const QEMU: &str = "qemu-system-x86_64";
+
+/// Which LLVM a kernel's C is compiled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Llvm {
+    /// The one that everything is judged with, whatever rustc has.
+    Usual,
+    /// Of the major version that rustc has: then bitcode of one can be linked with the other's.
+    OfRustc,
+}
 
 /// What may be done about missing packages.
 #[derive(Clone, Copy, PartialEq)]
@@ -37,39 +44,50 @@ pub enum Install {
 }
 
 struct Need {
-    what: &'static str,
-    package: &'static str,
-    is_there: fn() -> bool,
+    what: String,
+    package: String,
+    is_there: Box<dyn Fn() -> bool>,
 }
 
 macro_rules! needs {
     ($($what:literal from $package:literal: $is_there:expr,)*) => {
-        &[$(Need { what: $what, package: $package, is_there: || $is_there }),*]
+        vec![$(Need {
+            what: format!($what),
+            package: format!($package),
+            is_there: Box::new(move || $is_there),
+        }),*]
     };
 }
 
 /// By what is used of it, and not by package: a system may have it from elsewhere.
-const NEEDS: &[Need] = needs! {
-    "clang-19" from "clang-19": program("clang-19"),
-    "ld.lld-19" from "lld-19": program("ld.lld-19"),
-    "llvm-nm-19" from "llvm-19": program("llvm-nm-19"),
-    "libclang 19" from "libclang-19-dev": contains(LLVM_LIB, "libclang"),
-    "a C compiler" from "gcc": program("cc"),
-    "the C library's headers" from "libc6-dev": header("stdio.h"),
-    "make" from "make": program("make"),
-    "flex" from "flex": program("flex"),
-    "bison" from "bison": program("bison"),
-    "bc" from "bc": program("bc"),
-    "perl" from "perl": program("perl"),
-    "tar" from "tar": program("tar"),
-    "xz" from "xz-utils": program("xz"),
-    "gzip" from "gzip": program("gzip"),
-    "dpkg" from "dpkg": program("dpkg"),
-    "libelf's headers" from "libelf-dev": header("libelf.h"),
-    "OpenSSL's headers" from "libssl-dev": header("openssl/ssl.h"),
-    "a static busybox" from "busybox-static": is_static(Path::new(BUSYBOX)),
-    "qemu-system-x86_64" from "qemu-system-x86": program(QEMU),
-};
+fn needs(llvm: u32) -> Vec<Need> {
+    needs! {
+        "clang-{llvm}" from "clang-{llvm}": program(&format!("clang-{llvm}")),
+        "ld.lld-{llvm}" from "lld-{llvm}": program(&format!("ld.lld-{llvm}")),
+        "llvm-nm-{llvm}" from "llvm-{llvm}": program(&format!("llvm-nm-{llvm}")),
+        "libclang {llvm}" from "libclang-{llvm}-dev": contains(&llvm_dir(llvm).join("lib"), "libclang"),
+        "a C compiler" from "gcc": program("cc"),
+        "the C library's headers" from "libc6-dev": header("stdio.h"),
+        "make" from "make": program("make"),
+        "flex" from "flex": program("flex"),
+        "bison" from "bison": program("bison"),
+        "bc" from "bc": program("bc"),
+        "perl" from "perl": program("perl"),
+        "tar" from "tar": program("tar"),
+        "xz" from "xz-utils": program("xz"),
+        "gzip" from "gzip": program("gzip"),
+        "dpkg" from "dpkg": program("dpkg"),
+        "libelf's headers" from "libelf-dev": header("libelf.h"),
+        "OpenSSL's headers" from "libssl-dev": header("openssl/ssl.h"),
+        "a static busybox" from "busybox-static": is_static(Path::new(BUSYBOX)),
+        "qemu-system-x86_64" from "qemu-system-x86": program(QEMU),
+    }
+}
+
+/// Where Debian has all of one version.
+fn llvm_dir(llvm: u32) -> PathBuf {
+    PathBuf::from(format!("/usr/lib/llvm-{llvm}"))
+}
 
 fn program(name: &str) -> bool {
     find_program(name).is_some()
@@ -81,7 +99,7 @@ fn header(name: &str) -> bool {
         .any(|dir| Path::new(dir).join(name).is_file())
 }
 
-fn contains(dir: &str, prefix: &str) -> bool {
+fn contains(dir: &Path, prefix: &str) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| {
         entries.any(|entry| {
             entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
@@ -112,6 +130,8 @@ fn names_an_interpreter(elf: &[u8]) -> bool {
 /// The tools, all present.
 pub struct Tools {
     bindgen: PathBuf,
+    /// The major version of LLVM that C is compiled and everything linked with.
+    llvm: u32,
     /// `rustc -vV`.
     rustc: String,
     /// `clang --version`'s first line.
@@ -119,7 +139,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    pub fn prepare(cache: &Cache, install: Install) -> Result<Self> {
+    pub fn prepare(cache: &Cache, install: Install, llvm: Llvm) -> Result<Self> {
         if env::consts::ARCH != "x86_64" {
             bail!(
                 "`cargo xtask vm` runs on x86_64 only, and this machine is {}\n  \
@@ -128,14 +148,18 @@ impl Tools {
             );
         }
         let mut step = Step::start("tools");
-        packages(cache, &mut step, install)?;
         let rustc = output_of(Command::new("rustc").arg("-vV").current_dir("/"))?;
         let version = release(&rustc).unwrap_or_default();
         match Version::parse(version) {
             Some(version) if version >= RUSTC => {}
             _ => bail!("Linux needs rustc {RUSTC} or later, and this is {version:?}\n  update Rust and run this again"),
         }
-        let clang = output_of(Command::new("clang-19").arg("--version"))?;
+        let llvm = match llvm {
+            Llvm::Usual => LLVM,
+            Llvm::OfRustc => llvm_of(&rustc)?,
+        };
+        packages(cache, &mut step, install, llvm)?;
+        let clang = output_of(Command::new(format!("clang-{llvm}")).arg("--version"))?;
         let clang = clang.lines().next().unwrap_or_default().to_owned();
         step.done(&format!("rustc {version}, {clang}"));
 
@@ -144,6 +168,7 @@ impl Tools {
         step.done(BINDGEN);
         Ok(Self {
             bindgen,
+            llvm,
             rustc,
             clang,
         })
@@ -166,9 +191,19 @@ impl Tools {
             .with("bindgen", BINDGEN)
     }
 
+    /// A program of LLVM's.
+    pub fn llvm(&self, program: &str) -> PathBuf {
+        llvm_dir(self.llvm).join("bin").join(program)
+    }
+
+    /// Where bindgen finds libclang.
+    pub fn llvm_lib(&self) -> PathBuf {
+        llvm_dir(self.llvm).join("lib")
+    }
+
     /// `PATH` with the programs that the kernel is built with in front.
     pub fn path(&self) -> OsString {
-        let mut path = OsString::from(LLVM_BIN);
+        let mut path = llvm_dir(self.llvm).join("bin").into_os_string();
         for dir in [
             self.bindgen.join("bin").into_os_string(),
             env::var_os("PATH").unwrap_or_default(),
@@ -189,10 +224,10 @@ impl Tools {
     ) -> Result<Logged> {
         let mut make = Logged::new("make", log)
             .env("PATH", self.path())
-            .env("LIBCLANG_PATH", LLVM_LIB)
+            .env("LIBCLANG_PATH", self.llvm_lib())
             .arg("-C")
             .arg(source)
-            .arg(format!("LLVM=-{LLVM}"))
+            .arg(format!("LLVM=-{}", self.llvm))
             .arg(format!(
                 "O={}",
                 build
@@ -206,17 +241,18 @@ impl Tools {
     }
 }
 
-fn packages(cache: &Cache, step: &mut Step, install: Install) -> Result<()> {
-    let missing: Vec<_> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+fn packages(cache: &Cache, step: &mut Step, install: Install, llvm: u32) -> Result<()> {
+    let needs = needs(llvm);
+    let missing: Vec<_> = needs.iter().filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let whats = missing
         .iter()
-        .map(|need| need.what)
+        .map(|need| need.what.as_str())
         .collect::<Vec<_>>()
         .join(", ");
-    let packages: Vec<_> = missing.iter().map(|need| need.package).collect();
+    let packages: Vec<_> = missing.iter().map(|need| need.package.as_str()).collect();
     let line = format!("apt-get install {}", packages.join(" "));
     let obstacle = if find_program("apt-get").is_none() {
         Some(
@@ -233,8 +269,9 @@ fn packages(cache: &Cache, step: &mut Step, install: Install) -> Result<()> {
         None
     };
     if let Some(obstacle) = obstacle {
+        let why = why_of_llvm(&packages, llvm);
         bail!(
-            "building and booting a kernel takes programs that are missing: {whats}\n  {obstacle}"
+            "building and booting a kernel takes programs that are missing: {whats}{why}\n  {obstacle}"
         );
     }
 
@@ -244,6 +281,11 @@ fn packages(cache: &Cache, step: &mut Step, install: Install) -> Result<()> {
     apt()
         .arg("update")
         .run(step, |line| Some(line.to_owned()))?;
+    let table = output_of(Command::new("apt-cache").arg("madison").args(&packages))?;
+    let unknown = not_in(&table, &packages);
+    if !unknown.is_empty() {
+        bail!("{}", nowhere(&unknown, llvm));
+    }
     apt()
         .args(["install", "--yes", "--no-install-recommends"])
         .args(&packages)
@@ -251,7 +293,7 @@ fn packages(cache: &Cache, step: &mut Step, install: Install) -> Result<()> {
     let still: Vec<_> = missing
         .iter()
         .filter(|need| !(need.is_there)())
-        .map(|need| need.what)
+        .map(|need| need.what.as_str())
         .collect();
     if !still.is_empty() {
         bail!(
@@ -260,6 +302,39 @@ fn packages(cache: &Cache, step: &mut Step, install: Install) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Those of `packages` that are not in `apt-cache madison`'s table.
+fn not_in<'a>(table: &str, packages: &[&'a str]) -> Vec<&'a str> {
+    let names: Vec<_> = table
+        .lines()
+        .filter_map(|line| Some(line.split_once('|')?.0.trim()))
+        .collect();
+    let mut packages = packages.to_vec();
+    packages.retain(|package| !names.contains(package));
+    packages
+}
+
+/// Why packages that this system's sources do not have cannot be installed.
+fn nowhere(packages: &[&str], llvm: u32) -> String {
+    let names = packages.join(", ");
+    let why = why_of_llvm(packages, llvm);
+    let what_to_do = match why.as_str() {
+        "" => "install what provides them, then run this again".to_owned(),
+        _ => format!("use a Rust whose LLVM (`rustc -vV`) is packaged here, or install LLVM {llvm} from elsewhere"),
+    };
+    format!("this system's package sources have no {names}{why}\n  {what_to_do}")
+}
+
+/// Why it has to be just this LLVM, if any of `packages` is of it and it is not the usual one.
+fn why_of_llvm(packages: &[&str], llvm: u32) -> String {
+    let is_of_llvm = |package: &&str| package.contains(&format!("-{llvm}"));
+    if llvm == LLVM || !packages.iter().any(is_of_llvm) {
+        return String::new();
+    }
+    format!(
+        "\n  rustc has LLVM {llvm}, and inline helpers need C compiled by the same major version"
+    )
 }
 
 fn agreed(step: &Step, line: &str) -> Result<bool> {
@@ -309,6 +384,21 @@ fn release(rustc: &str) -> Option<&str> {
         .find_map(|line| line.strip_prefix("release: "))
 }
 
+/// The major version of LLVM that a rustc has, from its `-vV`.
+fn llvm_of(rustc: &str) -> Result<u32> {
+    let said = rustc
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "));
+    let version = said.and_then(Version::parse);
+    version.map(|version| version.0).with_context(|| {
+        format!(
+            "rustc does not say which LLVM it has ({})\n  \
+             inline helpers need C compiled by the same, so this takes a rustc that generates code with LLVM",
+            said.unwrap_or("no line `LLVM version` in `rustc -vV`")
+        )
+    })
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32, pub u32);
 
@@ -347,6 +437,43 @@ mod tests {
     fn rustc_says_its_release() {
         let text = "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\nrelease: 1.95.0\nLLVM version: 21.1.8\n";
         assert_eq!(release(text), Some("1.95.0"));
+    }
+
+    #[test]
+    fn rustc_says_which_llvm_it_has() {
+        assert_eq!(
+            llvm_of("release: 1.95.0\nLLVM version: 22.1.2\n").unwrap(),
+            22
+        );
+        for none in ["release: 1.95.0\n", "LLVM version: none\n"] {
+            let error = llvm_of(none).unwrap_err().to_string();
+            assert!(error.contains("does not say which LLVM"), "{error}");
+        }
+    }
+
+    #[test]
+    fn packages_of_llvm_are_of_the_version_that_is_used() {
+        let of = |llvm| needs(llvm).into_iter().map(|need| need.package);
+        let llvm22 = ["clang-22", "lld-22", "llvm-22", "libclang-22-dev"];
+        assert!(llvm22
+            .iter()
+            .all(|&name| of(22).any(|package| package == name)));
+        assert!(!of(22).any(|package| package.contains("19")));
+        assert_eq!(of(22).count(), of(LLVM).count());
+    }
+
+    #[test]
+    fn a_version_of_llvm_that_is_packaged_nowhere_is_named_with_the_reason() {
+        let table = " clang-19 | 1:19.1.7-3 | http://mirror.example/debian s/main amd64 Packages\n";
+        let unknown = not_in(table, &["clang-19", "clang-99", "bc"]);
+        assert_eq!(unknown, ["clang-99", "bc"]);
+        let why = nowhere(&unknown, 99);
+        assert!(
+            why.contains("have no clang-99, bc") && why.contains("rustc has LLVM 99"),
+            "{why}"
+        );
+        assert!(!nowhere(&["bc"], 99).contains("rustc"));
+        assert!(!nowhere(&["clang-19"], LLVM).contains("rustc"));
     }
 
     #[test]

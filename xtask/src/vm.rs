@@ -4,14 +4,14 @@ use crate::boot::Accelerator;
 use crate::cache::{self, Cache};
 use crate::command::output_of;
 use crate::judge::{Expects, GuestCase};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Recipe};
 use crate::module::{self, Built, Module};
 use crate::progress::Step;
 use crate::serial::Account;
 use crate::source::Source;
 use crate::suite::{self, Outcome, Verdict};
 use crate::test::{compiled, outcomes, Lab, Suite};
-use crate::tools::{Install, Tools, QEMU};
+use crate::tools::{Install, Llvm, Tools, QEMU};
 use crate::{guest, mutants, paths};
 use anyhow::{anyhow, bail, Result};
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,8 +24,11 @@ use std::time::{Duration, Instant};
 /// The drivers that the guest's program knows how to use.
 const RUNNABLE: [&str; 1] = ["edu"];
 
-/// The configuration of the kernel that judges drivers.
-const JUDGE: &str = "linux/kernel.config";
+/// The kernel that judges drivers.
+const JUDGE: Recipe = Recipe {
+    config: &["linux/kernel.config"],
+    llvm: Llvm::Usual,
+};
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -107,7 +110,7 @@ impl Prepare {
 
 pub fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Prepare(how) => prepare(&how, JUDGE).map(drop),
+        Verb::Prepare(how) => prepare(&how, &JUDGE).map(drop),
         Verb::Build(how) => build(&how),
         Verb::Run(run) => drive(&run),
         Verb::Test(asked) => test(&asked),
@@ -264,12 +267,11 @@ impl Ready {
     }
 }
 
-fn prepare(how: &Prepare, config: &str) -> Result<Ready> {
+fn prepare(how: &Prepare, recipe: &Recipe) -> Result<Ready> {
     let cache = Cache::open()?;
-    let tools = Tools::prepare(&cache, how.install())?;
+    let tools = Tools::prepare(&cache, how.install(), recipe.llvm)?;
     let source = Source::prepare(&cache, &tools, how.linux.as_deref())?;
-    let fragment = paths::repository().join(config);
-    let kernel = Kernel::prepare(&cache, &tools, &source, &fragment)?;
+    let kernel = Kernel::prepare(&cache, &tools, &source, recipe, &paths::repository())?;
     Ok(Ready {
         tools,
         source,
@@ -287,18 +289,18 @@ pub struct Work {
 
 impl Work {
     fn begin(verb: &str, how: &Prepare) -> Result<Self> {
-        Self::begin_with(verb, how, JUDGE)
+        Self::begin_with(verb, how, &JUDGE)
     }
 
-    /// With the kernel of another configuration.
-    pub fn begin_with(verb: &str, how: &Prepare, config: &str) -> Result<Self> {
+    /// With another kernel.
+    pub fn begin_with(verb: &str, how: &Prepare, recipe: &Recipe) -> Result<Self> {
         let dir = paths::target().join("vm").join(verb);
         fs::create_dir_all(&dir)?;
         let lock = cache::lock(&dir.join("lock"), &mut Step::quiet())?;
         Ok(Self {
             repository: paths::repository(),
             dir,
-            ready: prepare(how, config)?,
+            ready: prepare(how, recipe)?,
             _lock: lock,
         })
     }

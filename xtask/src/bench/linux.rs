@@ -5,6 +5,9 @@
 //! executed, so numbers are exact and repeat anywhere. On two CPUs without icount time passes as it
 //! does on the host; of that, only ratios within one boot are told.
 //!
+//! With `--inline-helpers` it is another kernel, in which Rust does not call the C helpers that Linux has
+//! for it, but has them compiled in. Instructions are what that changes, so there is no second pass.
+//!
 //! What is measured is said by the modules of `linux/bench/`, a line for each row; here it is read,
 //! checked, and shown. A row that measured nothing is an error.
 
@@ -18,17 +21,30 @@ use self::rows::Pass;
 use self::text::Sizes;
 use crate::boot::Accelerator;
 use crate::judge::{Expects, GuestCase};
+use crate::kernel::Recipe;
 use crate::module::Module;
 use crate::progress::Step;
 use crate::suite::Verdict;
+use crate::tools::Llvm;
 use crate::vm::{Prepare, Work};
 use anyhow::{bail, Result};
 use clap::Args;
 use serde_json::json;
 use std::fs;
 
-/// The configuration of the kernel that drivers are measured in.
-const CONFIG: &str = "linux/bench/kernel.config";
+/// The kernel that drivers are measured in.
+const KERNEL: Recipe = Recipe {
+    config: &["linux/bench/kernel.config"],
+    llvm: Llvm::Usual,
+};
+/// The same, with the kernel's helpers inlined into Rust.
+const WITH_INLINE_HELPERS: Recipe = Recipe {
+    config: &[
+        "linux/bench/kernel.config",
+        "linux/bench/inline-helpers.config",
+    ],
+    llvm: Llvm::OfRustc,
+};
 /// As the modules call them.
 pub const COLUMNS: [&str; 3] = ["c", "rust", "devscope"];
 
@@ -37,7 +53,12 @@ pub struct Linux {
     /// Count instructions only: leave out the pass on two CPUs
     #[arg(long)]
     counted_only: bool,
-    /// Rewrite docs/performance.md, but for its part on the hosted kernel, and the plots beside it
+    /// With the kernel's C helpers inlined into Rust (CONFIG_RUST_INLINE_HELPERS): another kernel,
+    /// compiled by the LLVM that rustc has; counts instructions only
+    #[arg(long)]
+    inline_helpers: bool,
+    /// Rewrite docs/performance.md, but for its part on the hosted kernel, and the plots beside it;
+    /// with --inline-helpers, the section about them and nothing else
     #[arg(long)]
     write: bool,
     #[command(flatten)]
@@ -45,13 +66,17 @@ pub struct Linux {
 }
 
 pub fn run(asked: &Linux) -> Result<()> {
-    let work = Work::begin_with("bench", &asked.how, CONFIG)?;
+    let (verb, kernel) = match asked.inline_helpers {
+        false => ("bench", KERNEL),
+        true => ("bench-inline-helpers", WITH_INLINE_HELPERS),
+    };
+    let work = Work::begin_with(verb, &asked.how, &kernel)?;
     let mut modules: Vec<_> = COLUMNS.map(Module::bench).into();
     modules.push(Module::example("edu"));
     modules.push(Module::bench("edu_c"));
     let built = work.modules(&modules)?;
     let mut accelerators = vec![Accelerator::Counting];
-    if !asked.counted_only {
+    if !asked.counted_only && !asked.inline_helpers {
         accelerators.push(Accelerator::Tcg);
     }
     let mut passes = Vec::new();
@@ -76,7 +101,7 @@ pub fn run(asked: &Linux) -> Result<()> {
     let found = Found {
         made_with: work.ready.made_with()?,
         passes,
-        sizes: Sizes::of(&built)?,
+        sizes: Sizes::of(&built, &work.ready.tools)?,
     };
     let results = work.dir.join("linux.json");
     let text = json!({
@@ -90,7 +115,11 @@ pub fn run(asked: &Linux) -> Result<()> {
         pass.check()?;
     }
     if asked.write {
-        found.write(&work.repository.join("docs/performance.md"))?;
+        let page = work.repository.join("docs/performance.md");
+        match asked.inline_helpers {
+            false => found.write(&page)?,
+            true => found.write_with_inline_helpers(&page)?,
+        }
     }
     Ok(())
 }

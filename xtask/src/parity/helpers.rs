@@ -10,7 +10,6 @@ use super::surface::{name_of, Surface};
 use crate::command::Logged;
 use crate::progress::Step;
 use crate::rustc::{saved, words};
-use crate::tools::LLVM_LIB;
 use crate::vm::Ready;
 use anyhow::{bail, Context, Result};
 use rustdoc_types::{Attribute, ItemEnum};
@@ -75,7 +74,7 @@ fn bindgen(ready: &Ready, source: &Path, to: &Path, dir: &Path, step: &mut Step)
     Logged::new(program, &log)
         .args(arguments)
         .env("PATH", ready.tools.path())
-        .env("LIBCLANG_PATH", LLVM_LIB)
+        .env("LIBCLANG_PATH", ready.tools.llvm_lib())
         .dir(build)
         .run_quietly(step)
         .with_context(|| format!("bindgen does not understand {}", source.display()))

@@ -100,13 +100,10 @@ impl Found {
 
     fn node_rows(&self) -> Vec<Vec<String>> {
         let pass = self.counted();
-        let mut rows = vec![words([
-            "one ioctl()",
-            "instructions",
-            "beside a sleeper",
-            "time, one task",
-            "time, two tasks",
-        ])];
+        let mut rows = vec![words(["one ioctl()", "instructions", "beside a sleeper"])];
+        if self.timed().is_some() {
+            rows[0].extend(words(["time, one task", "time, two tasks"]));
+        }
         let timed = |column, row, what| {
             let unprotected = self.timed()?.number("c", NODES[0].1, 0, "ticks-by-one")?;
             let time = self.timed()?.number(column, row, 0, what)?;
@@ -115,13 +112,16 @@ impl Found {
         let or_none = |cell: Option<String>| cell.unwrap_or("-".into());
         for (column, row, name) in NODES {
             let beside = format!("{row}-beside-a-sleeper");
-            rows.push(vec![
+            let mut cells = vec![
                 name.to_owned(),
                 or_none(pass.net(column, row).map(|net| net.to_string())),
                 or_none(pass.net(column, &beside).map(|net| net.to_string())),
-                or_none(timed(column, row, "ticks-by-one")),
-                or_none(timed(column, row, "ticks-by-two")),
-            ]);
+            ];
+            if self.timed().is_some() {
+                cells.push(or_none(timed(column, row, "ticks-by-one")));
+                cells.push(or_none(timed(column, row, "ticks-by-two")));
+            }
+            rows.push(cells);
         }
         rows
     }
@@ -192,8 +192,6 @@ impl Found {
 
     /// Rewrites what is generated in the page, and the pictures in the directory beside it.
     pub fn write(&self, page: &Path) -> Result<()> {
-        let mut text =
-            fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
         let parts = [
             ("machine", self.made_with.clone()),
             ("targets", markdown(&targets::rows(self))),
@@ -203,15 +201,23 @@ impl Found {
             ("memory", markdown(&self.memory_rows())),
             ("text", markdown(&self.size_rows())),
         ];
-        for (name, part) in parts {
-            text = replaced(&text, &format!("linux:{name}"), &part)?;
-        }
-        fs::write(page, text)?;
+        rewrite(page, "linux", &parts)?;
         let dir = page.with_extension("");
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("linux-operations.svg"), self.bars()? + "\n")?;
         fs::write(dir.join("linux-unbind.svg"), self.lines()? + "\n")?;
         Ok(())
+    }
+
+    /// Rewrites what is generated in the page's section about inline helpers, and nothing else.
+    pub fn write_with_inline_helpers(&self, page: &Path) -> Result<()> {
+        let parts = [
+            ("machine", self.made_with.clone()),
+            ("operations", markdown(&self.operation_rows())),
+            ("nodes", markdown(&self.node_rows())),
+            ("text", markdown(&self.size_rows())),
+        ];
+        rewrite(page, "linux-inline", &parts)
     }
 
     fn bars(&self) -> Result<String> {
@@ -252,9 +258,79 @@ impl Found {
     }
 }
 
+/// Puts each part between its marks: `<!-- of:name -->`.
+fn rewrite(page: &Path, of: &str, parts: &[(&str, String)]) -> Result<()> {
+    let mut text =
+        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    for (name, part) in parts {
+        text = replaced(&text, &format!("{of}:{name}"), part)?;
+    }
+    Ok(fs::write(page, text)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::Accelerator;
+
+    const INLINE: [&str; 4] = ["machine", "operations", "nodes", "text"];
+
+    fn counted() -> Found {
+        let lines: Vec<_> = COLUMNS
+            .iter()
+            .flat_map(|column| {
+                [("nothing", 10), ("access", 17)].map(|(row, took)| {
+                    format!("bench: column={column} row={row} rounds=100 min={took} median={took} max={took}")
+                })
+            })
+            .collect();
+        let pass = Pass::read(lines.iter(), Accelerator::Counting.name()).unwrap();
+        Found {
+            made_with: "a compiler".into(),
+            passes: vec![pass],
+            sizes: Sizes {
+                modules: vec![("c", 100), ("devscope", 150)],
+                driver: 70,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_found_with_inline_helpers_goes_where_it_belongs_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let page = dir.path().join("performance.md");
+        let marked = |of: &str, what: &str| {
+            let part = |name| format!("<!-- {of}:{name} -->\n\n{what}\n\n<!-- /{of}:{name} -->\n");
+            INLINE.map(part).concat()
+        };
+        let others = marked("linux", "of another kernel");
+        fs::write(&page, others.clone() + &marked("linux-inline", "old")).unwrap();
+        counted().write_with_inline_helpers(&page).unwrap();
+        let text = fs::read_to_string(&page).unwrap();
+        let inline = text.strip_prefix(&others).unwrap();
+        assert!(!inline.contains("old"));
+        for line in [
+            "a compiler",
+            "| access | 7 | 7 | 7 | +0 |",
+            "| devscope, the module | 150 | 1.50 |",
+        ] {
+            assert!(
+                inline.lines().any(|found| found == line),
+                "{line}: {inline}"
+            );
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no pictures");
+    }
+
+    #[test]
+    fn times_have_columns_only_if_there_are_any() {
+        let mut found = counted();
+        assert!(found.node_rows().iter().all(|row| row.len() == 3));
+        found
+            .passes
+            .push(Pass::read([].iter(), Accelerator::Tcg.name()).unwrap());
+        assert!(found.node_rows().iter().all(|row| row.len() == 5));
+    }
 
     #[test]
     fn the_page_of_the_checkout_has_all_marks() {
@@ -270,6 +346,9 @@ mod tests {
             "text",
         ] {
             assert!(replaced(&text, &format!("linux:{name}"), "").is_ok());
+        }
+        for name in INLINE {
+            assert!(replaced(&text, &format!("linux-inline:{name}"), "").is_ok());
         }
         assert!(text.contains("<!-- hosted:begin -->") && text.contains("<!-- hosted:end -->"));
     }

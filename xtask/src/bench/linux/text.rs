@@ -2,7 +2,7 @@
 
 use crate::command::output_of;
 use crate::module::Built;
-use crate::tools::LLVM_BIN;
+use crate::tools::Tools;
 use anyhow::Result;
 use serde_json::{json, Value};
 use std::path::Path;
@@ -23,12 +23,13 @@ pub struct Sizes {
 pub const EDU: [(&str, &str); 2] = [("c", "bench_edu_c"), ("devscope", "edu")];
 
 impl Sizes {
-    pub fn of(built: &Built) -> Result<Self> {
+    pub fn of(built: &Built, tools: &Tools) -> Result<Self> {
+        let size = tools.llvm("llvm-size");
         let mut modules = Vec::new();
         for (column, module) in EDU {
-            modules.push((column, text(&built.file(module))?));
+            modules.push((column, text(&size, &built.file(module))?));
         }
-        let driver = text(&built.object("examples/edu/driver"))?;
+        let driver = text(&size, &built.object("examples/edu/driver"))?;
         Ok(Self { modules, driver })
     }
 
@@ -48,8 +49,7 @@ impl Sizes {
 }
 
 /// The bytes of all sections of code that stay: `.text` and `.text.*`, not `.init.text`.
-fn text(object: &Path) -> Result<u64> {
-    let size = Path::new(LLVM_BIN).join("llvm-size");
+fn text(size: &Path, object: &Path) -> Result<u64> {
     let listed = output_of(Command::new(size).arg("-A").arg(object))?;
     let found = in_sections(&listed);
     if found == 0 {
