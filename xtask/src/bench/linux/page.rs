@@ -166,10 +166,13 @@ impl Found {
         for (column, what, name) in MANY {
             let row = format!("memory-{what}");
             let each = |what| {
-                let of = |many| self.counted().number(column, &row, many, what).unwrap_or(0);
-                format!("{:.1}", (of(256) as f64 - of(0) as f64) / 256.0)
+                let of = |many| self.counted().number(column, &row, many, what);
+                Some(format!("{:.1}", (of(256)? as f64 - of(0)? as f64) / 256.0))
             };
-            rows.push(vec![name.to_owned(), each("bytes"), each("allocations")]);
+            // C has nothing of which there are many, for gates.
+            if let Some((bytes, allocations)) = each("bytes").zip(each("allocations")) {
+                rows.push(vec![name.to_owned(), bytes, allocations]);
+            }
         }
         rows
     }
