@@ -1,6 +1,6 @@
 //! The pictures: bars for what is counted, lines for what grows, dots for what is spread.
 
-use anyhow::{anyhow, Result};
+use anyhow::{anyhow, bail, Result};
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
@@ -14,12 +14,13 @@ const WIDTH: i32 = 860;
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const GRID: RGBColor = RGBColor(0xd9, 0xd9, 0xd9);
 /// Okabe and Ito's, which people tell apart however they see colours.
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 6] = [
     RGBColor(0x99, 0x99, 0x99),
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0x00, 0x9e, 0x73),
 ];
 
 /// A row of bars: its name, and a value for each column that has one.
@@ -194,13 +195,27 @@ fn draw(title: &str, height: i32, what: impl FnOnce(&Area<'_>) -> Result<()>) ->
     Ok(text.replacen(">\n", &format!(">\n<title>{title}</title>\n"), 1))
 }
 
+/// In one row; or in two, if there are many.
 fn legend(area: &Area<'_>, names: &[&str]) -> Result<()> {
-    let each = (WIDTH - 40) / names.len().max(1) as i32;
+    if names.len() > COLOURS.len() {
+        bail!(
+            "a picture of {} things, and there are {} colours",
+            names.len(),
+            COLOURS.len()
+        );
+    }
+    let in_a_row = if names.len() > 4 {
+        3
+    } else {
+        names.len().max(1)
+    };
+    let each = (WIDTH - 40) / in_a_row as i32;
     for (index, (name, colour)) in names.iter().zip(COLOURS).enumerate() {
-        let left = 20 + each * index as i32;
-        let shape = [(left, 14), (left + 14, 28)];
+        let left = 20 + each * (index % in_a_row) as i32;
+        let top = 14 + 20 * (index / in_a_row) as i32;
+        let shape = [(left, top), (left + 14, top + 14)];
         failed(area.draw(&Rectangle::new(shape, colour.filled())))?;
-        write(area, name, (left + 20, 21), HPos::Left)?;
+        write(area, name, (left + 20, top + 7), HPos::Left)?;
     }
     Ok(())
 }
@@ -222,6 +237,29 @@ fn failed<E: std::fmt::Display>(result: std::result::Result<(), E>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_line_is_drawn_or_there_is_no_picture() {
+        let picture = |how_many: usize| {
+            let axes = Axes {
+                below: "things",
+                unit: "",
+                base: 10,
+            };
+            let line = |at: usize| Line {
+                name: format!("line {at}"),
+                points: vec![(1, 1.0), (8, 2.0)],
+            };
+            lines(
+                "a picture",
+                &axes,
+                &(0..how_many).map(line).collect::<Vec<_>>(),
+            )
+        };
+        let six = picture(6).unwrap();
+        assert!((0..6).all(|at| six.contains(&format!("line {at}"))));
+        assert!(picture(7).is_err());
+    }
 
     #[test]
     fn each_value_is_in_the_picture() {
