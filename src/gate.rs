@@ -9,7 +9,7 @@
 //!
 //! It counts as the fast path of a `percpu_rw_semaphore` does (`include/linux/percpu-rwsem.h`): each CPU has
 //! a counter, changed with preemption off, and only their sum means something. Entering and leaving write
-//! to memory of this CPU alone, take no lock and no barrier, and who is inside may sleep.
+//! to memory of this CPU alone, take no lock and no full barrier, and who is inside may sleep.
 //!
 //! ```text
 //!   enter                    leave                        close, and wait until idle
@@ -39,7 +39,8 @@
 //! `docs/performance.md` has the numbers.
 //!
 //! Who is inside can write down why, for unbinding to be able to say whom it waits for: in a place of the CPU
-//! on which it came in, while preemption is off anyway.
+//! on which it came in, while preemption is off anyway. If it leaves on another CPU, that one writes there to take
+//! the note away: the only line that two CPUs may write.
 
 use crate::helpers;
 use core::{

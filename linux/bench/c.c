@@ -12,8 +12,8 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/percpu-refcount.h>
-#include <linux/rwsem.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
