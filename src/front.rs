@@ -11,7 +11,7 @@
 //! on one CPU are inside at once, some are not written down, and only counted.
 
 use crate::{
-    gate::{Gate, Noted},
+    gate::{Noted, NotingGate},
     helpers,
     scope::Scope,
     wait::Queues,
@@ -133,7 +133,7 @@ pub(crate) struct Front {
     /// is released and may stay until then.
     queues: Arc<Queues>,
     #[pin]
-    gate: Gate,
+    gate: NotingGate,
     #[pin]
     files: Mutex<Files>,
 }
@@ -145,7 +145,7 @@ impl Front {
             try_pin_init!(Self {
                 name,
                 queues,
-                gate <- Gate::with_notes(),
+                gate <- NotingGate::new(),
                 files <- new_mutex!(Files(ptr::null()), "devscope_files"),
             }),
             GFP_KERNEL,

@@ -46,6 +46,7 @@ use crate::helpers;
 use core::{
     cell::Cell,
     ffi::c_void,
+    ops::Deref,
     ptr::{self, NonNull},
 };
 use kernel::{
@@ -113,15 +114,11 @@ pub(crate) struct Gate {
 
 // SAFETY: What is counted is used through C functions that may be called on any CPU, and so is `left`.
 unsafe impl Send for Gate {}
-// SAFETY: As above. `grace_period` is for the one who closes the gate, and waits.
+// SAFETY: As above. `grace_period` is used by those who close the gate and wait, and that is one at a time:
+// teardown, or who has made a part busy (`Phase` in `src/part.rs`).
 unsafe impl Sync for Gate {}
 
 impl Gate {
-    /// An open gate, with places for notes. May sleep. Errors: `ENOMEM`.
-    pub(crate) fn with_notes() -> impl PinInit<Self, Error> {
-        Self::make(true, false)
-    }
-
     /// An open gate. May sleep. Errors: `ENOMEM`.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         Self::make(false, false)
@@ -157,33 +154,6 @@ impl Gate {
         unsafe { helpers::devscope_gate_enter(self.as_ptr()) }.then(|| Inside(self))
     }
 
-    /// As [`Gate::enter`], and writes down that the current task is inside for `what`, which is not 0.
-    /// Process context. For gates with places for notes.
-    #[inline]
-    pub(crate) fn enter_noting(&self, what: u8) -> Option<Noted<'_>> {
-        let what = c_ulong::from(what) << NUMBER_BITS;
-        // SAFETY: It is a gate, with places for notes: requirement of this function.
-        let note = unsafe { helpers::devscope_gate_enter_noting(self.as_ptr(), what) };
-        NonNull::new(note).map(|note| Noted { gate: self, note })
-    }
-
-    /// Calls `f` with each note: what for, and the number of the task. As they are found: others come
-    /// and go meanwhile. For gates with places for notes.
-    pub(crate) fn for_each_note(&self, mut f: impl FnMut(u8, c_int)) {
-        let mut notes = [0; helpers::GATE_NOTES];
-        let mut cpu = 0;
-        // SAFETY: The counts are there, with places for notes, and there is room for those of one CPU.
-        while unsafe {
-            helpers::devscope_gate_notes(self.counts.0.as_ptr(), cpu, notes.as_mut_ptr())
-        } {
-            for note in notes.into_iter().filter(|note| *note != 0) {
-                let number = note & ((1 << NUMBER_BITS) - 1);
-                f((note >> NUMBER_BITS) as u8, number as c_int);
-            }
-            cpu += 1;
-        }
-    }
-
     /// Opens a gate that is closed and idle. One caller at a time. Does not wait.
     pub(crate) fn reopen(&self) {
         // Release pairs with entering.
@@ -194,8 +164,8 @@ impl Gate {
     pub(crate) fn close(&self) {
         self.closed.store(1, Relaxed);
         // SAFETY: No requirement. It is a full barrier first: the grace period begins after the store.
-        self.grace_period
-            .set(unsafe { helpers::devscope_get_state_synchronize_rcu() });
+        let grace_period = unsafe { helpers::devscope_get_state_synchronize_rcu() };
+        self.grace_period.set(grace_period);
     }
 
     /// Waits for those who may have found the gate open and are not in the sum yet.
@@ -229,6 +199,66 @@ impl Gate {
             }
         }
         true
+    }
+}
+
+/// A gate that also knows what those who are inside do, and who some of them are.
+///
+/// # Invariants
+///
+/// Its counts have places for notes.
+#[pin_data]
+pub(crate) struct NotingGate {
+    #[pin]
+    gate: Gate,
+}
+
+impl NotingGate {
+    /// An open gate. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        // INVARIANT: They are made with them.
+        try_pin_init!(Self {
+            gate <- Gate::make(true, false),
+        })
+    }
+
+    /// As [`Gate::enter`], and writes down that the current task is inside for `what`, which is not 0.
+    /// Process context.
+    #[inline]
+    pub(crate) fn enter_noting(&self, what: u8) -> Option<Noted<'_>> {
+        let what = c_ulong::from(what) << NUMBER_BITS;
+        // SAFETY: It is a gate, with places for notes: invariant.
+        let note = unsafe { helpers::devscope_gate_enter_noting(self.gate.as_ptr(), what) };
+        NonNull::new(note).map(|note| Noted {
+            gate: &self.gate,
+            note,
+        })
+    }
+
+    /// Calls `f` with each note: what for, and the number of the task. As they are found: others come
+    /// and go meanwhile.
+    pub(crate) fn for_each_note(&self, mut f: impl FnMut(u8, c_int)) {
+        let mut notes = [0; helpers::GATE_NOTES];
+        let mut cpu = 0;
+        // SAFETY: The counts are there, with places for notes (invariant), and there is room for those of
+        // one CPU.
+        while unsafe {
+            helpers::devscope_gate_notes(self.gate.counts.0.as_ptr(), cpu, notes.as_mut_ptr())
+        } {
+            for note in notes.into_iter().filter(|note| *note != 0) {
+                let number = note & ((1 << NUMBER_BITS) - 1);
+                f((note >> NUMBER_BITS) as u8, number as c_int);
+            }
+            cpu += 1;
+        }
+    }
+}
+
+impl Deref for NotingGate {
+    type Target = Gate;
+
+    fn deref(&self) -> &Gate {
+        &self.gate
     }
 }
 
