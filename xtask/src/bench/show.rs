@@ -1,11 +1,13 @@
 //! How both halves show tables: on the terminal, and in `docs/performance.md`.
 //!
 //! The page's words are written by people. What is generated stands between a pair of marks,
-//! `<!-- linux:name -->` and `<!-- /linux:name -->` (or `hosted:`), and the pictures beside it.
+//! `<!-- linux:name -->` and `<!-- /linux:name -->` (or `linux-inline:`, or `hosted:`), and the pictures beside it.
 
 use anyhow::{Context, Result};
 use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 pub fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).into()
@@ -44,6 +46,16 @@ pub fn replaced(text: &str, name: &str, part: &str) -> Result<String> {
         Some(format!("{before}{begin}\n\n{part}\n\n{end}{after}"))
     });
     found.with_context(|| format!("docs/performance.md has no {begin} ... {end}"))
+}
+
+/// Puts each part between its marks: `<!-- of:name -->`.
+pub fn rewrite(page: &Path, of: &str, parts: &[(&str, String)]) -> Result<()> {
+    let mut text =
+        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    for (name, part) in parts {
+        text = replaced(&text, &format!("{of}:{name}"), part)?;
+    }
+    Ok(fs::write(page, text)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How the results are shown: on the terminal, and in `docs/performance.md`.
 
 use super::super::plot::{self, Axes, Line, Spread, Spreads};
-use super::super::show::{markdown, plain, replaced, words};
+use super::super::show::{markdown, plain, rewrite, words};
 use super::{number, GROWING, LENGTHS, MANY, STRATEGIES};
 use anyhow::{bail, Context, Result};
 use serde_json::{json, Value};
@@ -301,18 +301,15 @@ impl Found {
 
     /// Rewrites what is generated in the page, and the pictures in the directory beside it.
     pub fn write(&self, page: &Path) -> Result<()> {
-        let mut text =
-            fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
         let machine = format!("{}; {} seeds", self.made_with, self.seeds);
-        text = replaced(&text, "hosted:machine", &machine)?;
+        let mut parts = vec![("machine", machine)];
         for (name, rows) in self.tables()? {
             // What was not measured again stays.
-            if name == "suites" && self.suites.is_empty() {
-                continue;
+            if name != "suites" || !self.suites.is_empty() {
+                parts.push((name, markdown(&rows)));
             }
-            text = replaced(&text, &format!("hosted:{name}"), &markdown(&rows))?;
         }
-        fs::write(page, text)?;
+        rewrite(page, "hosted", &parts)?;
         let dir = page.with_extension("");
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("hosted-growth.svg"), self.lines()? + "\n")?;
@@ -440,6 +437,7 @@ fn text_of(row: &Value, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::show::replaced;
     use super::*;
 
     #[test]

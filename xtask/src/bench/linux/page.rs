@@ -1,7 +1,7 @@
 //! How the results are shown: on the terminal, and in `docs/performance.md`.
 
 use super::super::plot::{self, Axes, Bars, Line};
-use super::super::show::{markdown, plain, replaced, words};
+use super::super::show::{markdown, plain, rewrite, words};
 use super::rows::{Pass, NOTHING};
 use super::targets;
 use super::text::{Sizes, EDU};
@@ -261,18 +261,9 @@ impl Found {
     }
 }
 
-/// Puts each part between its marks: `<!-- of:name -->`.
-fn rewrite(page: &Path, of: &str, parts: &[(&str, String)]) -> Result<()> {
-    let mut text =
-        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    for (name, part) in parts {
-        text = replaced(&text, &format!("{of}:{name}"), part)?;
-    }
-    Ok(fs::write(page, text)?)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::show::replaced;
     use super::*;
     use crate::boot::Accelerator;
 
