@@ -76,7 +76,7 @@ pub enum End {
 }
 
 /// What a listener wants.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Go {
     On,
     /// The machine is of no more use.
