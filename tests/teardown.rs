@@ -92,6 +92,8 @@ survives! {
     an_affinity_hint_goes_with_the_scope: a_line_is_unbound_with_its_affinity_hint;
     outside_callers_are_waited_for_and_then_refused: outside_callers_race_with_unbind;
     an_outside_caller_that_sleeps_does_not_hang_unbind: an_outside_caller_sleeps_through_unbind;
+    all_gates_wait_for_one_grace_period: gates_close_together;
+    without_a_gate_there_is_no_grace_period: a_device_has_no_gate;
     an_entrance_of_a_failing_attach_is_closed: attach_fails_while_an_outside_caller_is_inside;
     an_urb_that_submits_itself_ends: an_urb_submits_itself;
     a_control_urb_that_ignores_errors_ends: a_control_urb_submits_itself_whatever_happens;

@@ -260,6 +260,11 @@ impl Machine {
         world(|w| w.dmesg.clone())
     }
 
+    /// How many grace periods of RCU have begun, whoever waits for them.
+    pub fn grace_periods(&self) -> u64 {
+        world(|w| w.locks.next_grace_period()) - 1
+    }
+
     /// What there is now.
     pub fn ledger(&self) -> LedgerSummary {
         world(|w| LedgerSummary {

@@ -39,6 +39,7 @@ mod stage;
 use stage::{canary, regs, unbind_while};
 
 mod family;
+mod gates;
 mod i2c;
 mod irqs;
 mod outside;
@@ -52,6 +53,7 @@ pub use family::{
     a_child_is_unbound_by_two, a_child_uses_its_parent_while_that_is_unbound,
     a_parent_fails_when_it_has_a_child,
 };
+pub use gates::{a_device_has_no_gate, gates_close_together};
 pub use i2c::data_borrows_from_devres;
 mod files;
 pub use files::{

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Devices with several gates, and with none: how many grace periods of RCU unbinding waits for.
+
+use super::{side, Data, Node, Shape, Shaped, Triangle, WithNode};
+use devscope::{entrance::Side as Behind, Scope};
+use kernel::{
+    hosted::{edu::Edu, Machine, ModuleInfo},
+    prelude::*,
+};
+
+/// Binds the device, unbinds it while `meanwhile` goes on, and returns how many grace periods have begun
+/// since then.
+fn unbind_counting(
+    machine: &Machine,
+    module: &'static ModuleInfo,
+    meanwhile: impl FnOnce(Machine) + 'static,
+) -> u64 {
+    let module = machine.load(module).expect("the module loads");
+    let slot = machine.plug_pci(Edu::new());
+    assert!(slot.is_bound());
+    let other = *machine;
+    let program = machine.spawn("program", move || meanwhile(other));
+    let before = machine.grace_periods();
+    slot.unbind().expect("the device unbinds");
+    let waited = machine.grace_periods() - before;
+    program.join();
+    module.unload().expect("the module unloads");
+    slot.unplug();
+    waited
+}
+
+// ---- Every kind of gate: of a node, of entrances, of parts that are live and that are empty ----
+
+driver!(gated, super::Gated);
+pub struct Gated;
+
+impl WithNode for Gated {
+    type Owner = gated::Owner;
+}
+
+/// Behind an entrance there is nothing.
+struct Nothing;
+
+impl Behind for Nothing {
+    type Device<'a> = ();
+}
+
+impl Shape for Gated {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        for _ in 0..3 {
+            scope.entrance::<Nothing>(())?;
+        }
+        let (live, _empty) = (scope.part::<()>()?, scope.part::<()>()?);
+        live.begin(Ok::<_, Error>(()), |_, scope| {
+            scope.entrance::<Nothing>(()).map(drop)
+        })?;
+        let side = side(data, scope)?;
+        scope.misc_device::<Node<Gated>>(c"shape", side)
+    }
+}
+
+pub fn gates_close_together(machine: &Machine) {
+    let waited = unbind_counting(machine, &gated::MODULE, |machine| {
+        if let Ok(file) = machine.open("shape") {
+            let _ = file.read(&mut [0; 8]);
+            file.close().expect("close() succeeds");
+        }
+    });
+    assert_eq!(waited, 1, "grace periods, with gates of every kind");
+}
+
+// ---- Everything but a gate ----
+
+driver!(gateless, super::Gateless);
+pub struct Gateless;
+
+impl Shape for Gateless {
+    fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
+        Triangle::attach_without_irq(data, scope)?;
+        super::queueing::one_of_each(&data.count, scope)?;
+        side(data, scope)?;
+        data.raise();
+        Ok(())
+    }
+}
+
+pub fn a_device_has_no_gate(machine: &Machine) {
+    let waited = unbind_counting(machine, &gateless::MODULE, |_| ());
+    assert_eq!(waited, 0, "grace periods, without a gate");
+}
