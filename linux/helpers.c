@@ -5,7 +5,6 @@
  */
 
 #include <linux/bitops.h>
-#include <linux/compat.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/device.h>
@@ -41,7 +40,6 @@ bool devscope_in_atomic_context(void);
 void devscope_task_comm(int pid, char *comm);
 bool devscope_iocb_nowait(const struct kiocb *iocb);
 void devscope_file_set_nowait(struct file *file);
-unsigned long devscope_compat_ptr(unsigned long arg);
 struct cdev *devscope_inode_cdev(struct inode *inode);
 struct device *devscope_device_create(const struct class *class, struct device *parent,
 				      dev_t devt, const char *name);
@@ -260,11 +258,6 @@ bool devscope_iocb_nowait(const struct kiocb *iocb)
 void devscope_file_set_nowait(struct file *file)
 {
 	file->f_mode |= FMODE_NOWAIT;
-}
-
-unsigned long devscope_compat_ptr(unsigned long arg)
-{
-	return (unsigned long)compat_ptr(arg);
 }
 
 struct cdev *devscope_inode_cdev(struct inode *inode)

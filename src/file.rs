@@ -497,11 +497,7 @@ unsafe extern "C" fn compat_ioctl<F: File>(
     // SAFETY: By the requirement of this function; the caller keeps the file for the call.
     control(unsafe {
         operate(file, Operation::Ioctl, |file: &F, device| {
-            if F::HAS_COMPAT_IOCTL {
-                file.compat_ioctl(device, cmd, arg)
-            } else {
-                file.ioctl(device, cmd, helpers::devscope_compat_ptr(arg))
-            }
+            file.compat_ioctl(device, cmd, arg)
         })
     })
 }
@@ -621,8 +617,10 @@ pub(crate) const fn operations<F: File>(
     if F::HAS_IOCTL {
         fops.unlocked_ioctl = Some(ioctl::<F>);
     }
-    if F::HAS_IOCTL || F::HAS_COMPAT_IOCTL {
+    if F::HAS_COMPAT_IOCTL {
         fops.compat_ioctl = Some(compat_ioctl::<F>);
+    } else if F::HAS_IOCTL {
+        fops.compat_ioctl = bindings::compat_ptr_ioctl;
     }
     if F::HAS_POLL {
         fops.poll = Some(poll::<F>);

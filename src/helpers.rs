@@ -68,9 +68,6 @@ extern "C" {
     /// `file->f_mode |= FMODE_NOWAIT`. `file` is being opened.
     pub(crate) fn devscope_file_set_nowait(file: *mut bindings::file);
 
-    /// `compat_ptr()`: a pointer of a program of 32 bits.
-    pub(crate) fn devscope_compat_ptr(arg: c_ulong) -> c_ulong;
-
     /// `inode->i_cdev`: while a file of it is being opened, that of the device that is opened.
     pub(crate) fn devscope_inode_cdev(inode: *mut bindings::inode) -> *mut bindings::cdev;
 

@@ -1110,6 +1110,9 @@ pub use crate::hosted::functions::{
     iov_iter_revert, misc_deregister, misc_register, nonseekable_open, noop_llseek, poll_wait,
     stream_open, strncpy_from_user, vfs_setpos,
 };
+pub const compat_ptr_ioctl: Option<
+    unsafe extern "C" fn(*mut file, ffi::c_uint, ffi::c_ulong) -> ffi::c_long,
+> = Some(crate::hosted::functions::compat_ptr_ioctl);
 pub use crate::hosted::functions::{
     alloc_chrdev_region, cdev_add, cdev_alloc, cdev_del, cdev_init, class_create, class_destroy,
     device_unregister, kobject_put, unregister_chrdev_region,

@@ -430,9 +430,7 @@ pub use gate::{
     devscope_gate_leave_noting, devscope_gate_notes, devscope_gate_sum,
     devscope_get_state_synchronize_rcu,
 };
-pub use misc::{
-    devscope_compat_ptr, devscope_file_set_nowait, devscope_iocb_nowait, devscope_task_comm,
-};
+pub use misc::{devscope_file_set_nowait, devscope_iocb_nowait, devscope_task_comm};
 pub use mm::{
     devscope_virt_to_pfn, devscope_vma_is_writable, devscope_vma_pages, devscope_vma_set_pfnmap,
 };

@@ -14,9 +14,9 @@ use super::report::Kind;
 use super::{cdev, is_c_string, ledger, mm, nobody, poll};
 use crate::bindings::{
     device as c_device, file, file_operations, inode, iov_iter, kiocb, loff_t, miscdevice, module,
-    poll_table, wait_queue_head_t, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENODEV, ENOENT, ENOTTY,
-    ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK, O_RDWR, POLLIN, POLLOUT,
-    POLLRDNORM, POLLWRNORM,
+    poll_table, wait_queue_head_t, EBADF, EBUSY, EFAULT, EINTR, EINVAL, ENODEV, ENOENT,
+    ENOIOCTLCMD, ENOTTY, ERESTARTSYS, ITER_DEST, ITER_SOURCE, MISC_DYNAMIC_MINOR, O_NONBLOCK,
+    O_RDWR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
 };
 use crate::bindings::{inode as inode_type, EOPNOTSUPP, ESPIPE, SEEK_CUR, SEEK_END, SEEK_SET};
 use crate::error::{Error, Result};
@@ -1044,6 +1044,21 @@ pub unsafe fn generic_file_open(_inode: *mut inode, _filp: *mut file) -> ffi::c_
     0
 }
 
+/// A program of 32 bits is served as others are, with a pointer made of its argument.
+pub unsafe extern "C" fn compat_ptr_ioctl(
+    filp: *mut file,
+    cmd: ffi::c_uint,
+    arg: ffi::c_ulong,
+) -> ffi::c_long {
+    // SAFETY: the file is open for the time of the call.
+    unsafe {
+        match (*(*filp).f_op).unlocked_ioctl {
+            Some(ioctl) => ioctl(filp, cmd, arg as u32 as ffi::c_ulong),
+            None => error(ENOIOCTLCMD) as ffi::c_long,
+        }
+    }
+}
+
 /// What a file without a `poll` operation is ready for.
 pub(crate) const DEFAULT_POLL: u32 = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 
@@ -1081,16 +1096,6 @@ pub unsafe extern "C" fn devscope_iocb_nowait(iocb: *const kiocb) -> bool {
 pub unsafe extern "C" fn devscope_file_set_nowait(file: *mut file) {
     // SAFETY: asked of the caller.
     unsafe { (*file).f_mode |= FMODE_NOWAIT };
-}
-
-/// `compat_ptr()`
-///
-/// # Safety
-///
-/// None.
-#[no_mangle]
-pub unsafe extern "C" fn devscope_compat_ptr(arg: ffi::c_ulong) -> ffi::c_ulong {
-    arg as u32 as ffi::c_ulong
 }
 
 /// The name of a task, by its number.
