@@ -535,7 +535,7 @@ impl<'a> Scope<'a> {
         name: fmt::Arguments<'_>,
         device: F::Device<'a>,
     ) -> Result {
-        let front = Front::new(CString::try_from_fmt(name)?, self.queues().clone())?;
+        let front = self.front(CString::try_from_fmt(name)?)?;
         self.join(Cdev::<'a, F>::register(minors, index, device, front))
             .map(drop)
     }

@@ -295,6 +295,11 @@ impl Front {
 }
 
 impl Scope<'_> {
+    /// The front of a node. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn front(&self, name: CString) -> Result<Arc<Front>> {
+        Front::new(name, self.queues().clone())
+    }
+
     /// Sets how long unbinding waits for operations of programs before it says in the kernel log which
     /// it waits for, on what device node, and of which task.
     ///

@@ -25,6 +25,27 @@ unsafe impl Place for Opaque<bindings::miscdevice> {
     }
 }
 
+/// Registers a misc device. Errors: those of [`Scope::misc_device`].
+///
+/// # Safety
+///
+/// `slot` is where it stands until it is deregistered. Programs may open it from here on, so it is good
+/// for what `fops` makes of it.
+unsafe fn register(
+    slot: *mut bindings::miscdevice,
+    name: &'static CStr,
+    fops: &'static bindings::file_operations,
+) -> Result {
+    // SAFETY: The slot is ours until it is registered; name and operations are static.
+    unsafe {
+        slot.write(MaybeUninit::zeroed().assume_init());
+        (*slot).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+        (*slot).name = name.as_char_ptr();
+        (*slot).fops = fops;
+        to_result(bindings::misc_register(slot))
+    }
+}
+
 /// A misc device.
 type Misc<'a, F> = Node<'a, F, Opaque<bindings::miscdevice>>;
 
@@ -36,15 +57,10 @@ impl<'a, F: File> Misc<'a, F> {
         device: F::Device<'a>,
         front: Arc<Front>,
     ) -> impl PinInit<Self, Error> {
-        // SAFETY: The slot is ours and does not move any more; the rest of the node is there. Name and
-        // operations are static, and `Withdraw` deregisters the device before the member is freed.
-        let place = Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| unsafe {
-            slot.write(MaybeUninit::zeroed().assume_init());
-            (*slot).minor = bindings::MISC_DYNAMIC_MINOR as c_int;
-            (*slot).name = name.as_char_ptr();
-            (*slot).fops = &Self::OPERATIONS;
-            to_result(bindings::misc_register(slot))
-        });
+        // SAFETY: The slot is ours and does not move any more; the rest of the node is there, and
+        // `Withdraw` deregisters the device before the member is freed.
+        let place =
+            Opaque::try_ffi_init(move |slot| unsafe { register(slot, name, &Self::OPERATIONS) });
         Node::new(front, device, place)
     }
 
@@ -80,7 +96,7 @@ impl<'a> Scope<'a> {
     /// May sleep. Errors: `ENOMEM`; `EBUSY` if no minor is left; `EEXIST` if there is a device of
     /// this name already (`misc_register()` in `drivers/char/misc.c`).
     pub fn misc_device<F: File>(&mut self, name: &'static CStr, device: F::Device<'a>) -> Result {
-        let front = Front::new(name.to_cstring()?, self.queues().clone())?;
+        let front = self.front(name.to_cstring()?)?;
         self.join(Misc::<'a, F>::register(name, device, front))
             .map(drop)
     }
@@ -185,7 +201,7 @@ mod tests {
         let (mut opened, mut answer, mut unknown) = (0, 0, 0);
         bound.attach(|data, scope| {
             let name = c"devscope_kunit";
-            let front = Front::new(name.to_cstring()?, scope.queues().clone())?;
+            let front = scope.front(name.to_cstring()?)?;
             let register = Misc::register(name, (data, kept.clone()), front);
             let node: &Operations<'_> = scope.join(register)?;
             opened = file.open(node)?;
@@ -219,7 +235,7 @@ mod tests {
         bound.attach(|data, scope| {
             data.refuse.set(1);
             let name = c"devscope_kunit";
-            let front = Front::new(name.to_cstring()?, scope.queues().clone())?;
+            let front = scope.front(name.to_cstring()?)?;
             let register = Misc::register(name, (data, kept.clone()), front);
             let node: &Operations<'_> = scope.join(register)?;
             opened = file.open(node)?;

@@ -215,15 +215,8 @@ impl Members {
     ///
     /// `'a` ends only after [`Members::end`] has returned.
     pub(crate) unsafe fn enter<'a>(&'a self, f: impl FnOnce(&mut Scope<'a>) -> Result) -> Result {
-        // The wait queues join first, even if none is made. So they close after all gates, and they
-        // are there as long as there is any body that may use one.
-        // SAFETY: It borrows nothing, and is freed by `Members::end` only.
-        let queues = unsafe { self.join_raw(Closer::new())?.as_ref() };
-        let attached = f(&mut Scope {
-            members: self,
-            queues,
-            _invariant: PhantomData,
-        });
+        // SAFETY: The caller makes the same promise to us.
+        let attached = f(&mut unsafe { self.begin()? });
         #[cfg(devscope_mutants)]
         if crate::mutants::active(crate::mutants::Mutant::GoLiveAnyway) {
             // SAFETY: None: that is the mistake.
@@ -233,6 +226,23 @@ impl Members {
         // SAFETY: `f` has returned, so no member joins, and no other step has been taken.
         unsafe { self.take(Step::GoLive) };
         Ok(())
+    }
+
+    /// The scope of these members. Errors: `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// That of [`Members::enter`].
+    unsafe fn begin<'a>(&'a self) -> Result<Scope<'a>> {
+        // The wait queues join first, even if none is made. So they close after all gates, and they
+        // are there as long as there is any body that may use one.
+        // SAFETY: It borrows nothing, and is freed by `Members::end` only.
+        let queues = unsafe { self.join_raw(Closer::new())?.as_ref() };
+        Ok(Scope {
+            members: self,
+            queues,
+            _invariant: PhantomData,
+        })
     }
 
     /// Allocates a node, makes the member in it, and puts it on the list.
