@@ -30,6 +30,8 @@
 //! - whoever leaves completes `left`. Who left without has left before, and was seen to: the grace period is
 //!   the barrier for that. For the others it is `smp_mb()`, here and after the sum.
 //!
+//! Linux's memory model says so too: `linux/litmus/gate+*.litmus`.
+//!
 //! Any number of gates that close together wait for one grace period: each remembers when it was closed, and
 //! the first that waits has waited for all (`cond_synchronize_rcu()`).
 //!

@@ -44,8 +44,9 @@ unsafe impl Sync for TaskletCore {}
 //   `kernel/softirq.c`). What the first kill missed is one that was scheduled after it by a callback
 //   that had read "live" before `Kill`. The run that it scheduled finds the tasklet's life over, and calls
 //   no body: it was scheduled through `state` of the tasklet, by an atomic read-modify-write that comes
-//   after that of the first kill, and so after `Kill`'s store. By `Redrain` all callbacks that started
-//   before `Kill` have returned (those of work, threads, timers, tasklets and interrupts were drained).
+//   after that of the first kill, and so after `Kill`'s store (`linux/litmus/tasklet+*.litmus`). By
+//   `Redrain` all callbacks that started before `Kill` have returned (those of work, threads, timers,
+//   tasklets and interrupts were drained).
 // - Without a callback `life` is "no body", and handles refuse.
 unsafe impl Core for TaskletCore {
     type Raw = bindings::tasklet_struct;

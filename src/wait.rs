@@ -166,7 +166,7 @@ pub(crate) struct Queue {
     head: Opaque<bindings::wait_queue_head>,
     /// How often the queue was woken, modulo its range. It lets [`Queue::sleep`] tell that a wake-up
     /// came after the caller looked at its condition, so the condition need not be looked at while
-    /// the task is already queued and marked as sleeping.
+    /// the task is already queued and marked as sleeping. (`linux/litmus/wait+*.litmus`)
     wakes: Atomic<i32>,
     /// Whose list this queue is on; lasts longer than the queue.
     owner: *const Queues,

@@ -54,12 +54,12 @@ impl Kernel {
         let wanted = recipe.wanted(repository)?;
         let key = tools
             .key(Key::default())
-            .with("linux", &source.version)
-            .with("source", &source.linux.to_string_lossy())
+            .with("linux", &source.tree.version)
+            .with("source", &source.tree.linux.to_string_lossy())
             .with("config", &wanted);
-        let item = cache.item(&format!("kernel-{}", source.version), key);
+        let item = cache.item(&format!("kernel-{}", source.tree.version), key);
         let mut step = Step::start("kernel");
-        if source.ours && item.is_complete() {
+        if source.tree.ours && item.is_complete() {
             step.done("built before");
             return Ok(Self {
                 build: item.dir().to_owned(),
@@ -72,7 +72,7 @@ impl Kernel {
         step.done(&format!("built in {}", item.dir().display()));
         Ok(Self {
             build: item.dir().to_owned(),
-            _lock: (!source.ours).then_some(lock),
+            _lock: (!source.tree.ours).then_some(lock),
         })
     }
 }
@@ -91,7 +91,7 @@ fn build(
         "{}.log",
         dir.file_name().unwrap_or_default().to_string_lossy()
     ));
-    let make = || tools.kernel_make(&source.linux, dir, source.rust_lib.as_deref(), &log);
+    let make = || tools.kernel_make(&source.tree.linux, dir, source.rust_lib.as_deref(), &log);
 
     make()?
         .arg("rustavailable")
@@ -114,7 +114,7 @@ fn build(
             "Linux {} does not take these lines of its configuration in linux/:\n    {}\n  \
              look up what each depends on (`config NAME` in the tree's Kconfig files): something it \
              needs is not set, or the name is gone",
-            source.version,
+            source.tree.version,
             lost.join("\n    ")
         );
     }
@@ -136,7 +136,7 @@ fn build(
             built += 1;
             Some(format!("{built} files made, {verb} {}", file.trim()))
         })
-        .with_context(|| format!("Linux {} did not build", source.version))
+        .with_context(|| format!("Linux {} did not build", source.tree.version))
 }
 
 /// The lines of a configuration fragment that did not come true in `config`.

@@ -2,8 +2,9 @@
 //!
 //! `vm` runs a driver on real Linux in a virtual machine, from nothing but a Debian-like system with
 //! Rust; `asan` runs the hosted tests under a sanitizer; `explore` explores pairs and cycles;
-//! `corpus` runs the programs that stand for real bugs and writes them up; `bless` rewrites the UI tests'
-//! snapshots; `ci` is everything that has to pass. Each module is one station of that road, in this order:
+//! `litmus` asks Linux's memory model; `corpus` runs the programs that stand for real bugs and writes
+//! them up; `bless` rewrites the UI tests' snapshots; `ci` is everything that has to pass. Each module is
+//! one station of that road, in this order:
 //! [`tools`], [`debian`], [`source`], [`kernel`], [`module`], [`guest`], [`boot`]; then [`judge`]
 //! says what came of it, for the suites of [`mod@test`].
 
@@ -20,6 +21,7 @@ mod guest;
 mod judge;
 mod kernel;
 mod ktap;
+mod litmus;
 mod module;
 mod mutants;
 mod parallel;
@@ -62,6 +64,8 @@ enum Chore {
     Asan(checks::Asan),
     /// Explore every pair of who schedules and what is scheduled, and every cycle of three
     Explore(explore::Explore),
+    /// Ask Linux's memory model about barriers; takes herd7
+    Litmus(litmus::Litmus),
     /// Run the programs that show what becomes of real bugs, and write docs/corpus.md
     Corpus(corpus::Arguments),
     /// Rewrite the expected messages of the UI tests
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Bench { bench } => bench::run(bench),
         Chore::Asan(asan) => checks::asan(&asan),
         Chore::Explore(explore) => explore::run(&explore),
+        Chore::Litmus(litmus) => litmus::run(&litmus),
         Chore::Corpus(corpus) => corpus::run(&corpus),
         Chore::Bless => checks::bless(),
         Chore::Ci(ci) => checks::ci(&ci),

@@ -165,7 +165,7 @@ pub fn all(repository: &Path) -> Result<Vec<Module>> {
 }
 
 /// The names in `dir`, without extension, of what is `wanted`.
-fn stems(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
+pub fn stems(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
@@ -211,7 +211,7 @@ pub fn build(
     let jobs = available_parallelism().map_or(1, usize::from);
     tools
         .kernel_make(
-            &source.linux,
+            &source.tree.linux,
             &kernel.build,
             source.rust_lib.as_deref(),
             &log,
@@ -228,7 +228,12 @@ pub fn build(
             warnings += usize::from(line.starts_with("warning:") || line.contains(": warning:"));
             line.starts_with("  ").then(|| line.trim().to_owned())
         })
-        .with_context(|| format!("the modules did not build against Linux {}", source.version))?;
+        .with_context(|| {
+            format!(
+                "the modules did not build against Linux {}",
+                source.tree.version
+            )
+        })?;
     Ok(Built {
         dir: objects,
         names: modules.iter().map(|module| module.name.clone()).collect(),

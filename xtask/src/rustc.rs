@@ -59,7 +59,7 @@ impl Rustc {
         ready
             .tools
             .kernel_make(
-                &ready.source.linux,
+                &ready.source.tree.linux,
                 &ready.kernel.build,
                 ready.source.rust_lib.as_deref(),
                 &log,
@@ -77,7 +77,7 @@ impl Rustc {
             .with_context(|| {
                 format!(
                     "devscope did not build against Linux {}",
-                    ready.source.version
+                    ready.source.tree.version
                 )
             })?;
         let command = saved(&objects.join(format!("examples/{PROBE}/.driver.o.cmd")))?;

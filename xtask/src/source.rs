@@ -15,19 +15,24 @@ const PACKAGE: &str = "linux-source-7.3";
 /// The oldest kernel whose Rust interfaces devscope is written for.
 const OLDEST: Version = Version(7, 3, 0);
 
-/// A kernel tree, and the library source that goes with it.
-pub struct Source {
+/// A kernel tree.
+pub struct Tree {
     pub linux: PathBuf,
     pub version: String,
     /// Unpacked by us, so nobody changes it; otherwise `--linux` named it.
     pub ours: bool,
-    /// `None` if rustc's own installation has it.
-    pub rust_lib: Option<PathBuf>,
 }
 
-impl Source {
-    pub fn prepare(cache: &Cache, tools: &Tools, given: Option<&Path>) -> Result<Self> {
-        let mut archive = None;
+impl Tree {
+    pub fn prepare(cache: &Cache, given: Option<&Path>) -> Result<Self> {
+        Self::prepare_from(cache, given, &mut None)
+    }
+
+    fn prepare_from(
+        cache: &Cache,
+        given: Option<&Path>,
+        archive: &mut Option<Archive>,
+    ) -> Result<Self> {
         let mut step = Step::start("kernel source");
         let (linux, ours) = match given {
             Some(dir) => {
@@ -35,20 +40,34 @@ impl Source {
                     .with_context(|| format!("--linux {}: no such directory", dir.display()))?;
                 (dir, false)
             }
-            None => (from_debian(cache, &mut archive, &mut step)?, true),
+            None => (from_debian(cache, archive, &mut step)?, true),
         };
         let version = check_tree(&linux)?;
         step.done(&format!("Linux {version} in {}", linux.display()));
-
-        let mut step = Step::start("Rust library source");
-        let rust_lib = rust_lib(cache, tools, &mut archive, &mut step)?;
-        step.done(&format!("for rustc {}", tools.rustc_release()));
         Ok(Self {
             linux,
             version,
             ours,
-            rust_lib,
         })
+    }
+}
+
+/// A kernel tree, and the library source that goes with it.
+pub struct Source {
+    pub tree: Tree,
+    /// `None` if rustc's own installation has it.
+    pub rust_lib: Option<PathBuf>,
+}
+
+impl Source {
+    pub fn prepare(cache: &Cache, tools: &Tools, given: Option<&Path>) -> Result<Self> {
+        let mut archive = None;
+        let tree = Tree::prepare_from(cache, given, &mut archive)?;
+
+        let mut step = Step::start("Rust library source");
+        let rust_lib = rust_lib(cache, tools, &mut archive, &mut step)?;
+        step.done(&format!("for rustc {}", tools.rustc_release()));
+        Ok(Self { tree, rust_lib })
     }
 }
 

@@ -146,7 +146,7 @@ fn drive(run: &Run) -> Result<()> {
         judged.lines.iter().for_each(|line| account.hear(line));
     }
     step.done("");
-    let kernel = &work.ready.source.version;
+    let kernel = &work.ready.source.tree.version;
     println!(
         "{}",
         summary(name, kernel, accelerator, run.cycles, &account)?
@@ -166,7 +166,7 @@ fn test(asked: &Test) -> Result<()> {
     let outcomes = work.test(suites, accelerator, asked.cycles)?;
     let results = work.dir.join("results.json");
     let about = json!({
-        "linux": work.ready.source.version.to_string(),
+        "linux": work.ready.source.tree.version.to_string(),
         "accelerator": accelerator.name(),
         "storm_cycles": asked.cycles,
         "seconds": started.elapsed().as_secs_f64(),
@@ -174,7 +174,7 @@ fn test(asked: &Test) -> Result<()> {
     suite::write_json(&results, about, &outcomes)?;
     println!(
         "\nLinux {}, accelerator {}:\n\n{}\n\nresults: {}\nserial logs: {}",
-        work.ready.source.version,
+        work.ready.source.tree.version,
         accelerator.name(),
         suite::table(&outcomes),
         results.display(),
@@ -260,7 +260,7 @@ impl Ready {
         let qemu = qemu.lines().next().unwrap_or_default();
         Ok(format!(
             "Linux {}; rustc {}; {}; {qemu}",
-            self.source.version,
+            self.source.tree.version,
             self.tools.rustc_release(),
             self.tools.clang(),
         ))
