@@ -211,7 +211,8 @@ impl HrTimerCore {
     unsafe fn cancel_for_good(&self) {
         // This takes the lock of the timer's base once, which `hrtimer_cancel()` does not if the timer
         // looks idle. Whoever took it before us to queue the timer is seen by `hrtimer_cancel()`. Whoever
-        // takes it after us sees what was written before, and so does the run that he queues.
+        // takes it after us sees what was written before, and so does the run that he queues
+        // (`linux/litmus/hrtimer+*.litmus`).
         // SAFETY: Asked of the caller. `__hrtimer_get_remaining()` only reads.
         unsafe { bindings::__hrtimer_get_remaining(self.timer.get(), false) };
         // SAFETY: Asked of the caller.
