@@ -207,7 +207,6 @@ static int edu_open(struct inode *inode, struct file *file)
 	kref_get(&edu->refs);
 	f->edu = edu;
 	file->private_data = f;
-	file->f_mode |= FMODE_NOWAIT;
 	err = 0;
 leave:
 	edu_leave(edu);
@@ -234,7 +233,7 @@ static ssize_t ask(struct edu_file *f, struct iov_iter *from)
 
 	if (!len)
 		return -EFAULT;
-	if (kstrtou32(strim(text), 10, &number) || number > LARGEST)
+	if (strlen(text) != len || kstrtou32(strim(text), 10, &number) || number > LARGEST)
 		return -EINVAL;
 	q = kmalloc(sizeof(*q), GFP_KERNEL);
 	if (!q)
@@ -270,7 +269,7 @@ static ssize_t answer(struct edu_file *f, struct kiocb *iocb, struct iov_iter *t
 	int len;
 
 	while ((found = atomic64_xchg(value, -1)) < 0) {
-		if (iocb->ki_flags & IOCB_NOWAIT || iocb->ki_filp->f_flags & O_NONBLOCK)
+		if (iocb->ki_filp->f_flags & O_NONBLOCK)
 			return -EAGAIN;
 		if (wait_event_interruptible(edu->answers,
 					     atomic64_read(value) >= 0 || is_gone(edu)))
