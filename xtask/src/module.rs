@@ -53,6 +53,8 @@ const KUNIT: &str = "kunit/src/lib";
 const HELPERS: &str = "linux/helpers";
 /// What measures, in C.
 const BENCH: &str = "linux/bench/bench";
+/// What Linux's Rust needs of C there.
+const BENCH_RUST: &str = "linux/bench/rust_helpers";
 
 impl Module {
     /// `examples/<name>/driver.rs`, with devscope.
@@ -98,27 +100,26 @@ impl Module {
     }
 
     /// Of `cargo xtask bench linux`: a column, `linux/bench/c.c`, `rust.rs` or `devscope.rs`, with the
-    /// bench; or `edu` as it is written by hand, `edu_c.c`.
+    /// bench; or `edu` as it is written without devscope, `edu_c.c` or `edu_rust.rs`.
     pub fn bench(column: &str) -> Self {
         let name = format!("bench_{column}");
         let object = format!("linux/bench/{column}");
+        let without_devscope = |more: &[&str], rules| Self {
+            name: name.clone(),
+            objects: [object.as_str()]
+                .iter()
+                .chain(more)
+                .map(|&object| object.to_owned())
+                .collect(),
+            rules,
+        };
+        let rust = format!("RUSTFLAGS_{object}.o := -Aunused_attributes --crate-name {name}\n");
         match column {
             "devscope" => Self::with_crate(&name, &object, CRATE, &[BENCH]),
-            "edu_c" => Self {
-                name,
-                objects: vec![object],
-                rules: String::new(),
-            },
-            "rust" => Self {
-                rules: format!("RUSTFLAGS_{object}.o := -Aunused_attributes --crate-name {name}\n"),
-                objects: vec![object, "linux/bench/rust_helpers".into(), BENCH.into()],
-                name,
-            },
-            _ => Self {
-                name,
-                objects: vec![object, BENCH.into()],
-                rules: String::new(),
-            },
+            "rust" => without_devscope(&[BENCH_RUST, BENCH], rust),
+            "edu_rust" => without_devscope(&[BENCH_RUST], rust),
+            "edu_c" => without_devscope(&[], String::new()),
+            _ => without_devscope(&[BENCH], String::new()),
         }
     }
 

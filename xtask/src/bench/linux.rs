@@ -73,7 +73,7 @@ pub fn run(asked: &Linux) -> Result<()> {
     let work = Work::begin_with(verb, &asked.how, &kernel)?;
     let mut modules: Vec<_> = COLUMNS.map(Module::bench).into();
     modules.push(Module::example("edu"));
-    modules.push(Module::bench("edu_c"));
+    modules.extend(["edu_c", "edu_rust"].map(Module::bench));
     let built = work.modules(&modules)?;
     let mut accelerators = vec![Accelerator::Counting];
     if !asked.counted_only && !asked.inline_helpers {

@@ -4,7 +4,7 @@ use super::super::plot::{self, Axes, Bars, Line};
 use super::super::show::{markdown, plain, rewrite, words};
 use super::rows::{Pass, NOTHING};
 use super::targets;
-use super::text::{Sizes, EDU};
+use super::text::Sizes;
 use super::COLUMNS;
 use anyhow::{Context, Result};
 use std::fs;
@@ -178,15 +178,21 @@ impl Found {
     }
 
     fn size_rows(&self) -> Vec<Vec<String>> {
-        let mut rows = vec![words([".text of edu", "bytes", "of C"])];
-        let c = self.sizes.module("c").unwrap_or(1);
+        let mut rows = vec![words([".text of edu", "bytes", "of C", "of Linux Rust"])];
         let mut row = |name: &str, size: u64| {
-            let ratio = format!("{:.2}", size as f64 / c as f64);
-            rows.push(vec![name.to_owned(), size.to_string(), ratio]);
+            let of = |column| match self.sizes.module(column) {
+                Some(other) => format!("{:.2}", size as f64 / other as f64),
+                None => "-".into(),
+            };
+            rows.push(vec![name.to_owned(), size.to_string(), of("c"), of("rust")]);
         };
-        for (column, _) in EDU {
+        for (column, name) in [
+            ("c", "C, the module, which is the driver"),
+            ("rust", "Linux Rust, the module, which is the driver"),
+            ("devscope", "devscope, the module"),
+        ] {
             if let Some(size) = self.sizes.module(column) {
-                row(&format!("{column}, the module"), size);
+                row(name, size);
             }
         }
         row("devscope, the driver alone", self.sizes.driver);
@@ -283,7 +289,7 @@ mod tests {
             made_with: "a compiler".into(),
             passes: vec![pass],
             sizes: Sizes {
-                modules: vec![("c", 100), ("devscope", 150)],
+                modules: vec![("c", 100), ("rust", 120), ("devscope", 150)],
                 driver: 70,
             },
         }
@@ -306,7 +312,7 @@ mod tests {
         for line in [
             "a compiler",
             "| access | 7 | 7 | 7 | +0 |",
-            "| devscope, the module | 150 | 1.50 |",
+            "| devscope, the module | 150 | 1.50 | 1.25 |",
         ] {
             assert!(
                 inline.lines().any(|found| found == line),

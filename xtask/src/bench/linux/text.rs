@@ -10,17 +10,19 @@ use std::process::Command;
 
 /// Sizes of `edu`, in bytes of `.text`.
 pub struct Sizes {
-    /// The whole module, by column: for devscope that is the driver with all of the crate.
+    /// The whole module, by column: for devscope that is the driver with all of the crate, for the others
+    /// the driver, as what it uses is in the kernel.
     pub modules: Vec<(&'static str, u64)>,
     /// What of devscope's module is the driver, with what it instantiates.
     pub driver: u64,
 }
 
 /// The modules in which `edu` is written, by column.
-///
-/// Linux's Rust has none: its misc devices have no `poll()`, and it offers no way to wait for what a softirq
-/// brings that does not go through `bindings`. What could be written would not be the same driver.
-pub const EDU: [(&str, &str); 2] = [("c", "bench_edu_c"), ("devscope", "edu")];
+pub const EDU: [(&str, &str); 3] = [
+    ("c", "bench_edu_c"),
+    ("rust", "bench_edu_rust"),
+    ("devscope", "edu"),
+];
 
 impl Sizes {
     pub fn of(built: &Built, tools: &Tools) -> Result<Self> {
