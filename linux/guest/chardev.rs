@@ -18,12 +18,12 @@ use std::thread;
 
 const EINTR: i32 = 4;
 const EACCES: i32 = 13;
-const EFAULT: i32 = 14;
+pub const EFAULT: i32 = 14;
 const EINVAL: i32 = 22;
-const ENOTTY: i32 = 25;
+pub const ENOTTY: i32 = 25;
 const ENOSPC: i32 = 28;
-const ESPIPE: i32 = 29;
-const EOPNOTSUPP: i32 = 95;
+pub const ESPIPE: i32 = 29;
+pub const EOPNOTSUPP: i32 = 95;
 
 const SIGBUS: c_int = 7;
 const SIGALRM: c_int = 14;
@@ -147,11 +147,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("the module stays while mapped", a_mapping_keeps_the_module),
 ];
 
-fn errno<T>(result: io::Result<T>) -> i32 {
+pub fn errno<T>(result: io::Result<T>) -> i32 {
     result.err().and_then(|e| e.raw_os_error()).unwrap_or(0)
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, wanted: T) -> Result {
+pub fn expect<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, wanted: T) -> Result {
     if seen == wanted {
         Ok(())
     } else {
@@ -234,7 +234,7 @@ fn what_cannot_be_done(device: &Device) -> Result {
     )
 }
 
-fn read_nowait(file: &File, to: &mut [u8]) -> std::result::Result<usize, i32> {
+pub fn read_nowait(file: &File, to: &mut [u8]) -> std::result::Result<usize, i32> {
     let iov = IoVec {
         base: to.as_mut_ptr().cast(),
         len: to.len(),
@@ -246,9 +246,10 @@ fn read_nowait(file: &File, to: &mut [u8]) -> std::result::Result<usize, i32> {
     }
 }
 
-fn open_nonblocking(path: &Path) -> Result<File> {
+pub fn open_nonblocking(path: &Path) -> Result<File> {
     OpenOptions::new()
         .read(true)
+        .write(true)
         .custom_flags(O_NONBLOCK)
         .open(path)
         .map_err(|e| format!("{}: {e}", path.display()))
@@ -314,7 +315,7 @@ fn signals(device: &Device) -> Result {
 }
 
 /// `ioctl()` as a program of 32 bits calls it.
-fn compat_ioctl(file: &File, request: u32, argument: u32) -> i32 {
+pub fn compat_ioctl(file: &File, request: u32, argument: u32) -> i32 {
     let said: i32;
     // SAFETY: System call 54 of 32 bits is ioctl(); its requests here take numbers, or a pointer to
     // four bytes, and leave other memory alone. It changes no register but eax (and the high ones).

@@ -9,6 +9,7 @@
 //!
 //! Nothing here but std: the guest has no libraries, and the C library is linked in.
 
+mod answers;
 mod buses;
 mod chardev;
 mod fail_nth;
@@ -80,6 +81,7 @@ fn dispatch(case: &str) -> Result<String> {
         }
         "fidelity" => fidelity::make_mistake(name).map(|()| "made".into()),
         "kunit" => kunit(),
+        "answers" => answers::run(name),
         "bench" => bench(name),
         _ => Err(format!("this program knows no case {case:?}")),
     }

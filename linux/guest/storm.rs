@@ -20,11 +20,11 @@ use std::thread::{self, sleep, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// `_IO('e', 1)`: how many interrupts the driver has seen.
-const COUNT: c_ulong = 0x6501;
+pub const COUNT: c_ulong = 0x6501;
 /// `_IO('e', 2)`: raise one.
-const RAISE: c_ulong = 0x6502;
+pub const RAISE: c_ulong = 0x6502;
 /// `_IOW('e', 3, u32)`: the tasklet raises as many more, each from the one before.
-const STORM: c_ulong = 0x4004_6503;
+pub const STORM: c_ulong = 0x4004_6503;
 
 /// How many interrupts a cycle waits for before it takes the driver away.
 const BEFORE_UNBIND: u64 = 100;
@@ -103,22 +103,11 @@ impl Growth {
 
 pub fn run(driver: &str) -> Result<String> {
     let cycles = cycles()?;
-    let mut storm = Storm {
-        module: Module::with_devscope(driver),
-        device: Device::find(driver)?,
-        interrupts: 0,
-        delivered: 0,
-        longest: Duration::ZERO,
-    };
+    let mut storm = Storm::new(Module::with_devscope(driver), Device::find(driver)?);
     storm.module.load("")?;
     check_factorial(&storm.device.open()?, 10, "3628800")?;
 
-    let mut programs = Vec::new();
-    for (role, count) in ROLES {
-        for _ in 0..count {
-            programs.push(Program::start(role, &storm.device.node())?);
-        }
-    }
+    let mut programs = storm.programs()?;
     let mut growth = Growth::new(WARM.min(cycles));
     for cycle in 1..=cycles {
         let within = |why| format!("cycle {cycle}: {why}");
@@ -142,7 +131,7 @@ pub fn run(driver: &str) -> Result<String> {
         program.end()?;
     }
     storm.reload()?;
-    storm.module.unload()?;
+    storm.unload()?;
     say("refused_to_unload=yes");
     sys::leaks()?;
     say("leaks=0");
@@ -153,18 +142,37 @@ pub fn run(driver: &str) -> Result<String> {
     ))
 }
 
-struct Storm {
-    module: Module,
-    device: Device,
+pub struct Storm {
+    pub module: Module,
+    pub device: Device,
     /// Interrupts by the driver's own count, and by the kernel's, over all cycles.
-    interrupts: u64,
+    pub interrupts: u64,
     delivered: u64,
     longest: Duration,
 }
 
 impl Storm {
+    pub fn new(module: Module, device: Device) -> Self {
+        Self {
+            module,
+            device,
+            interrupts: 0,
+            delivered: 0,
+            longest: Duration::ZERO,
+        }
+    }
+
+    /// Programs for all its cycles.
+    pub fn programs(&self) -> Result<Vec<Program>> {
+        ROLES
+            .iter()
+            .flat_map(|&(role, count)| (0..count).map(move |_| role))
+            .map(|role| Program::start(role, &self.device.node()))
+            .collect()
+    }
+
     /// Takes the driver away in the middle of everything, and gives it back.
-    fn cycle(&mut self, programs: &mut [Program]) -> Result {
+    pub fn cycle(&mut self, programs: &mut [Program]) -> Result {
         let file = Arc::new(self.device.open()?);
         check_factorial(&file, 5, "120")?;
         let (own, kernel) = self.counts(&file)?;
@@ -238,7 +246,7 @@ impl Storm {
     }
 
     /// The module stays while a file is open, whether its device is bound or not, and goes after.
-    fn reload(&self) -> Result {
+    pub fn reload(&self) -> Result {
         let file = self.device.open()?;
         expect_busy(&self.module, "a file is open")?;
         self.device.unbind()?;
@@ -246,12 +254,23 @@ impl Storm {
         drop(file);
         self.device.bind()?;
         drop(self.device.open()?);
-        self.module.unload()?;
-        if self.device.node().exists() || self.device.driver_dir().exists() {
-            return Err("the module is unloaded, and its device or driver is still there".into());
-        }
+        self.unload()?;
         self.module.load("")?;
         check_factorial(&self.device.open()?, 10, "3628800")
+    }
+
+    /// Nothing of the module is left.
+    pub fn unload(&self) -> Result {
+        self.module.unload()?;
+        if self.device.node().exists()
+            || self.device.driver_dir().exists()
+            || !self.device.lines()?.is_empty()
+        {
+            return Err(
+                "the module is unloaded, and its node, driver or interrupt is still there".into(),
+            );
+        }
+        Ok(())
     }
 }
 
@@ -318,7 +337,7 @@ pub fn check_factorial(file: &File, n: u32, answer: &str) -> Result {
 
 /// A program that uses the node, seen from the one that started it. One line is asked, and one
 /// answered.
-struct Program {
+pub struct Program {
     role: &'static str,
     child: Child,
     orders: ChildStdin,
@@ -395,7 +414,7 @@ impl Program {
         }
     }
 
-    fn end(self) -> Result {
+    pub fn end(self) -> Result {
         let Self {
             role,
             mut child,

@@ -244,38 +244,47 @@ pub struct Device {
     /// Its address on the bus, as in `0000:00:03.0`.
     pub address: String,
     pub driver: String,
+    /// Of the node and of the interrupts, which is that of the driver but for one of `linux/bench/`.
+    name: String,
 }
 
 impl Device {
     /// The first device of the class that the driver is for: edu's, but for one.
     pub fn find(driver: &str) -> Result<Self> {
+        let found = |address: String| Self {
+            address,
+            driver: driver.to_owned(),
+            name: driver.to_owned(),
+        };
         let wanted = match driver {
             "platform_gpio" => {
                 plug_button()?;
-                return Ok(Self {
-                    address: driver.to_owned(),
-                    driver: driver.to_owned(),
-                });
+                return Ok(found(driver.to_owned()));
             }
             "multivector" => NETWORK,
             _ => EDU,
         };
         let devices = fs::read_dir("/sys/bus/pci/devices")
             .map_err(|error| format!("/sys/bus/pci: {error}"))?;
-        let address = devices
+        devices
             .flatten()
             .find(|device| {
                 fs::read_to_string(device.path().join("class"))
                     .is_ok_and(|class| class.trim() == wanted)
             })
-            .map(|device| device.file_name().to_string_lossy().into_owned())
+            .map(|device| found(device.file_name().to_string_lossy().into_owned()))
             .ok_or_else(|| {
                 format!("this machine has no device of class {wanted}: was QEMU given one?")
-            })?;
-        Ok(Self {
-            address,
-            driver: driver.to_owned(),
-        })
+            })
+    }
+
+    /// The device for a module in which edu is written again. `kernel` calls a driver by its module.
+    pub fn of_edu(module: &str) -> Result<Self> {
+        let mut device = Self::find("edu")?;
+        if module == "bench_edu_rust" {
+            device.driver = module.to_owned();
+        }
+        Ok(device)
     }
 
     /// The directory of the device's bus in sysfs. A platform device has the name of its driver.
@@ -289,8 +298,8 @@ impl Device {
 
     pub fn node(&self) -> PathBuf {
         // The one that has numbers of its own numbers its devices.
-        let unit = if self.driver == "chardev" { "0" } else { "" };
-        Path::new("/dev").join(format!("{}{unit}", self.driver))
+        let unit = if self.name == "chardev" { "0" } else { "" };
+        Path::new("/dev").join(format!("{}{unit}", self.name))
     }
 
     /// The directory of the device in sysfs.
@@ -324,12 +333,12 @@ impl Device {
 
     /// How often the kernel has delivered the driver's interrupts, on all CPUs.
     pub fn delivered(&self) -> Result<u64> {
-        Ok(delivered(&read("/proc/interrupts")?, &self.driver))
+        Ok(delivered(&read("/proc/interrupts")?, &self.name))
     }
 
     /// The numbers of the driver's interrupt lines.
     pub fn lines(&self) -> Result<Vec<u32>> {
-        Ok(lines(&read("/proc/interrupts")?, &self.driver)
+        Ok(lines(&read("/proc/interrupts")?, &self.name)
             .filter_map(|line| line.split(':').next()?.trim().parse().ok())
             .collect())
     }

@@ -10,6 +10,9 @@
 //!
 //! What is measured is said by the modules of `linux/bench/`, a line for each row; here it is read,
 //! checked, and shown. A row that measured nothing is an error.
+//!
+//! Before that, each of the modules in which edu is written is asked the same, in a boot of its own: the
+//! sizes of drivers that do not do the same are not compared.
 
 mod page;
 mod rows;
@@ -18,11 +21,11 @@ mod text;
 
 use self::page::Found;
 use self::rows::Pass;
-use self::text::Sizes;
+use self::text::{Sizes, EDU};
 use crate::boot::Accelerator;
-use crate::judge::{Expects, GuestCase};
+use crate::judge::{Expects, GuestCase, Judged};
 use crate::kernel::Recipe;
-use crate::module::Module;
+use crate::module::{Built, Module};
 use crate::progress::Step;
 use crate::suite::Verdict;
 use crate::tools::Llvm;
@@ -75,28 +78,26 @@ pub fn run(asked: &Linux) -> Result<()> {
     modules.push(Module::example("edu"));
     modules.extend(["edu_c", "edu_rust"].map(Module::bench));
     let built = work.modules(&modules)?;
+    let answers = EDU.map(|(_, module)| case("answers", module));
+    boot(
+        &work,
+        &built,
+        Accelerator::Tcg,
+        &answers,
+        "edu, asked the same three times",
+        "edu",
+    )?;
     let mut accelerators = vec![Accelerator::Counting];
     if !asked.counted_only && !asked.inline_helpers {
         accelerators.push(Accelerator::Tcg);
     }
+    let columns = COLUMNS.map(|column| case("bench", column));
     let mut passes = Vec::new();
     for accelerator in accelerators {
-        let lab = work.lab_with(&built, &[], accelerator, 0)?;
-        let mut step = Step::start(format!("measuring, {}", accelerator.name()));
-        let judged = lab.run(&COLUMNS.map(case), &mut step)?;
-        // The next pass makes its own.
-        let logs = work.dir.join(format!("serial-{}", passes.len()));
-        let _ = fs::remove_dir_all(&logs);
-        fs::rename(work.logs(), &logs)?;
-        step.note(&format!("serial log: {}", logs.display()));
-        for judged in &judged {
-            if let Verdict::Bad(why) = &judged.verdict {
-                bail!("{}: {why}", judged.case.full_name());
-            }
-        }
+        let name = passes.len().to_string();
+        let judged = boot(&work, &built, accelerator, &columns, "measuring", &name)?;
         let lines = judged.iter().flat_map(|judged| &judged.lines);
         passes.push(Pass::read(lines, accelerator.name())?);
-        step.done("");
     }
     let found = Found {
         made_with: work.ready.made_with()?,
@@ -124,10 +125,41 @@ pub fn run(asked: &Linux) -> Result<()> {
     Ok(())
 }
 
-fn case(column: &'static str) -> GuestCase {
+/// Runs cases, all of which have to be good. The log is in `serial-<name>`.
+fn boot(
+    work: &Work,
+    built: &Built,
+    accelerator: Accelerator,
+    cases: &[GuestCase],
+    what: &str,
+    name: &str,
+) -> Result<Vec<Judged>> {
+    let lab = work.lab_with(built, &[], accelerator, 0)?;
+    let mut step = Step::start(format!("{what}, {}", accelerator.name()));
+    let judged = lab.run(cases, &mut step)?;
+    // The next boot makes its own.
+    let logs = work.dir.join(format!("serial-{name}"));
+    let _ = fs::remove_dir_all(&logs);
+    fs::rename(work.logs(), &logs)?;
+    step.note(&format!("serial log: {}", logs.display()));
+    let bad: Vec<_> = judged
+        .iter()
+        .filter_map(|judged| match &judged.verdict {
+            Verdict::Bad(why) => Some(format!("{}: {why}", judged.case.full_name())),
+            Verdict::Good(_) => None,
+        })
+        .collect();
+    if !bad.is_empty() {
+        bail!("{}", bad.join("\n"));
+    }
+    step.done("");
+    Ok(judged)
+}
+
+fn case(suite: &'static str, name: &'static str) -> GuestCase {
     GuestCase {
-        suite: "bench",
-        name: column,
+        suite,
+        name,
         expects: Expects::Silence,
     }
 }
