@@ -45,7 +45,7 @@ use crate::mutants::{self, Mutant};
 use crate::{
     body::Body,
     file::{self, File, Node, Place},
-    front::Front,
+    front::FrontRef,
     helpers,
     scope::{Member, Scope, Step},
 };
@@ -62,7 +62,6 @@ use kernel::{
     module::this_module,
     prelude::*,
     str::CString,
-    sync::Arc,
     types::Opaque,
 };
 
@@ -92,7 +91,7 @@ struct Number {
     cdev: *mut bindings::cdev,
     /// The `place` of its node, if there is a device.
     node: *const Opaque<Hung>,
-    front: Option<Arc<Front>>,
+    front: Option<FrontRef>,
 }
 
 impl Number {
@@ -260,7 +259,7 @@ impl Regions {
         &mut self,
         cdev: *mut bindings::cdev,
         devt: bindings::dev_t,
-    ) -> Option<(Arc<Front>, *const Opaque<Hung>)> {
+    ) -> Option<(FrontRef, *const Opaque<Hung>)> {
         let at = |registered: &Registered| devt.wrapping_sub(registered.first) as usize;
         let found = self.find(|registered| at(registered) < registered.numbers.len());
         // SAFETY: The list is ours.
@@ -371,7 +370,7 @@ impl<'a, F: File> Cdev<'a, F> {
         minors: Minors<'a>,
         index: u32,
         device: F::Device<'a>,
-        front: Arc<Front>,
+        front: FrontRef,
     ) -> impl PinInit<Self, Error> {
         let found = front.clone();
         let place = Opaque::try_ffi_init(move |slot: *mut Hung| {
@@ -388,7 +387,7 @@ impl<'a, F: File> Cdev<'a, F> {
     ///
     /// `slot` is the place of a node with this front, which stays where it is until it is withdrawn, or
     /// this has failed.
-    unsafe fn hang(minors: Minors<'_>, index: u32, front: Arc<Front>, slot: *mut Hung) -> Result {
+    unsafe fn hang(minors: Minors<'_>, index: u32, front: FrontRef, slot: *mut Hung) -> Result {
         if index >= minors.count {
             return Err(EINVAL);
         }

@@ -30,7 +30,7 @@
 
 use crate::{
     body::Body,
-    front::{Front, Opened, Operation},
+    front::{FrontRef, Opened, Operation},
     helpers,
     mmap::{self, Area, Mapping},
     poll::{Events, PollTable},
@@ -293,7 +293,7 @@ pub(crate) unsafe trait Place {
 /// A device node as a member of a scope.
 #[pin_data]
 pub(crate) struct Node<'a, F: File, P> {
-    front: Body<Arc<Front>>,
+    front: Body<FrontRef>,
     pub(crate) device: Body<F::Device<'a>>,
     #[pin]
     pub(crate) place: P,
@@ -329,7 +329,7 @@ unsafe impl<F: File, P: Place> Member for Node<'_, F, P> {
 impl<'a, F: File, P> Node<'a, F, P> {
     /// Makes the member. `place` comes last: it makes the node live.
     pub(crate) fn new(
-        front: Arc<Front>,
+        front: FrontRef,
         device: F::Device<'a>,
         place: impl PinInit<P, Error>,
     ) -> impl PinInit<Self, Error> {
@@ -341,7 +341,7 @@ impl<'a, F: File, P> Node<'a, F, P> {
     }
 
     /// The front, for steps before `DropBodies`, and for `open()`, which finds no node after `Withdraw`.
-    pub(crate) fn front(&self) -> &Arc<Front> {
+    pub(crate) fn front(&self) -> &FrontRef {
         // SAFETY: Our count is dropped in `DropBodies`, and this is called earlier only.
         unsafe { self.front.get() }
     }
@@ -354,7 +354,7 @@ impl<'a, F: File, P> Node<'a, F, P> {
 /// - `file` is being opened, by a node that has this front and this device side.
 /// - `device` lasts until the front's gate has been closed and idle.
 pub(crate) unsafe fn open<F: File>(
-    front: &Arc<Front>,
+    front: &FrontRef,
     device: *const Body<F::Device<'static>>,
     file: *mut bindings::file,
 ) -> c_int {
@@ -399,14 +399,16 @@ pub(crate) unsafe extern "C" fn release<F: File>(
 ) -> c_int {
     // SAFETY: `open` left a `KBox<Open<F>>` there, and this is the one place to take it back. It is on
     // the list of its front since then.
-    let open = unsafe {
+    let Open { opened, file, .. } = unsafe {
         let open = KBox::from_raw((*file).private_data.cast::<Open<F>>());
         open.opened.front().remove(&open.opened);
         KBox::into_inner(open)
     };
-    F::release(open.file);
-    // With `open` goes its count of the front, and of the queues. Nobody polls the file any more: see
+    let front = opened.into_front();
+    F::release(file);
+    // With this count of the front goes one of the queues. Nobody polls the file any more: see
     // `PollTable::register_wait`.
+    drop(front);
     0
 }
 

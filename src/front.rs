@@ -18,6 +18,8 @@ use crate::{
 };
 use core::{
     cell::Cell,
+    mem::ManuallyDrop,
+    ops::Deref,
     ptr::{self, NonNull},
 };
 use kernel::{
@@ -83,7 +85,7 @@ impl Operation {
 /// 2. From [`Front::add`] to [`Front::remove`] this is on the list of `front`, and stays in place.
 /// 3. `older` and `newer` are used under the lock of that list only.
 pub(crate) struct Opened {
-    front: Arc<Front>,
+    front: FrontRef,
     file: *mut bindings::file,
     older: Cell<*const Opened>,
     newer: Cell<*const Opened>,
@@ -93,7 +95,7 @@ impl Opened {
     /// # Safety
     ///
     /// `file` is being opened, and not released before [`Front::remove`].
-    pub(crate) unsafe fn new(front: Arc<Front>, file: *mut bindings::file) -> Self {
+    pub(crate) unsafe fn new(front: FrontRef, file: *mut bindings::file) -> Self {
         // INVARIANT: 1 is required of the caller.
         Self {
             front,
@@ -103,8 +105,13 @@ impl Opened {
         }
     }
 
-    pub(crate) fn front(&self) -> &Arc<Front> {
+    pub(crate) fn front(&self) -> &FrontRef {
         &self.front
+    }
+
+    /// Its count of the front. Not on the list any more.
+    pub(crate) fn into_front(self) -> FrontRef {
+        self.front
     }
 
     /// Comes in, unless the gate is closed. Process context; may sleep while inside.
@@ -124,6 +131,42 @@ struct Files(*const Opened);
 // SAFETY: Files are opened and released by any task, each under the lock.
 unsafe impl Send for Files {}
 
+/// A count of a front. What gives it up is compiled here, and not into every driver.
+#[derive(Clone)]
+pub(crate) struct FrontRef(ManuallyDrop<Arc<Front>>);
+
+impl FrontRef {
+    /// With an open gate, and no files. May sleep. Errors: `ENOMEM`.
+    pub(crate) fn new(name: CString, queues: Arc<Queues>) -> Result<Self> {
+        let front = Arc::pin_init(
+            try_pin_init!(Front {
+                name,
+                queues,
+                gate <- NotingGate::new(),
+                files <- new_mutex!(Files(ptr::null()), "devscope_files"),
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Self(ManuallyDrop::new(front)))
+    }
+}
+
+impl Deref for FrontRef {
+    type Target = Front;
+
+    #[inline]
+    fn deref(&self) -> &Front {
+        &self.0
+    }
+}
+
+impl Drop for FrontRef {
+    fn drop(&mut self) {
+        // SAFETY: Dropped nowhere else.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
 /// See the module's documentation.
 #[pin_data]
 pub(crate) struct Front {
@@ -139,19 +182,6 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// With an open gate, and no files. May sleep. Errors: `ENOMEM`.
-    pub(crate) fn new(name: CString, queues: Arc<Queues>) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            try_pin_init!(Self {
-                name,
-                queues,
-                gate <- NotingGate::new(),
-                files <- new_mutex!(Files(ptr::null()), "devscope_files"),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
     pub(crate) fn name(&self) -> &CStr {
         &self.name
     }
@@ -296,8 +326,8 @@ impl Front {
 
 impl Scope<'_> {
     /// The front of a node. May sleep. Errors: `ENOMEM`.
-    pub(crate) fn front(&self, name: CString) -> Result<Arc<Front>> {
-        Front::new(name, self.queues().clone())
+    pub(crate) fn front(&self, name: CString) -> Result<FrontRef> {
+        FrontRef::new(name, self.queues().clone())
     }
 
     /// Sets how long unbinding waits for operations of programs before it says in the kernel log which
@@ -321,8 +351,8 @@ impl Scope<'_> {
 mod tests {
     use super::*;
 
-    fn front() -> Result<Arc<Front>> {
-        Front::new(c"devscope_kunit".to_cstring()?, Queues::new()?)
+    fn front() -> Result<FrontRef> {
+        FrontRef::new(c"devscope_kunit".to_cstring()?, Queues::new()?)
     }
 
     #[test]

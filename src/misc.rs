@@ -10,11 +10,11 @@
 
 use crate::{
     file::{self, File, Node, Place},
-    front::Front,
+    front::FrontRef,
     scope::Scope,
 };
 use core::mem::{offset_of, MaybeUninit};
-use kernel::{bindings, error::to_result, prelude::*, sync::Arc, types::Opaque};
+use kernel::{bindings, error::to_result, prelude::*, types::Opaque};
 
 // SAFETY: `misc_deregister()` takes `misc_mtx`, under which `misc_open()` finds the device and calls
 // `open()`: when it has returned, neither happens any more.
@@ -55,7 +55,7 @@ impl<'a, F: File> Misc<'a, F> {
     fn register(
         name: &'static CStr,
         device: F::Device<'a>,
-        front: Arc<Front>,
+        front: FrontRef,
     ) -> impl PinInit<Self, Error> {
         // SAFETY: The slot is ours and does not move any more; the rest of the node is there, and
         // `Withdraw` deregisters the device before the member is freed.
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::testing::{Bound, Count};
     use core::ptr;
-    use kernel::{ModuleMetadata, ThisModule};
+    use kernel::{sync::Arc, ModuleMetadata, ThisModule};
 
     /// Whose code the operations are, if it is never unloaded.
     struct NoModule;
