@@ -231,7 +231,7 @@ pub(crate) unsafe fn establish(vma: *mut bindings::vm_area_struct, mapping: Mapp
     unsafe {
         to_result(helpers::devscope_vma_set_pfnmap(vma, io, mapping.read_only))?;
         (*vma).vm_private_data = Arc::into_raw(known).cast_mut().cast();
-        (*vma).vm_ops = &OPERATIONS;
+        (*vma).vm_ops = &OPERATIONS.0;
     }
     Ok(())
 }
@@ -240,13 +240,18 @@ pub(crate) unsafe fn establish(vma: *mut bindings::vm_area_struct, mapping: Mapp
 /// in two, count it too; `vm_pgoff` says which part of it they have.
 type Known = Arc<Mapping<'static>>;
 
-static OPERATIONS: bindings::vm_operations_struct = {
+struct Operations(bindings::vm_operations_struct);
+
+// SAFETY: It is never written. What it may point to, with `CONFIG_USERFAULTFD`, is null here.
+unsafe impl Sync for Operations {}
+
+static OPERATIONS: Operations = {
     // SAFETY: All zeroes is a `vm_operations_struct` without operations.
     let mut ops: bindings::vm_operations_struct = unsafe { MaybeUninit::zeroed().assume_init() };
     ops.open = Some(open);
     ops.close = Some(close);
     ops.fault = Some(fault);
-    ops
+    Operations(ops)
 };
 
 /// Another mapping has come of one.
