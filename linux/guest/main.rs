@@ -14,6 +14,7 @@ mod buses;
 mod chardev;
 mod fail_nth;
 mod fidelity;
+mod held;
 mod loads;
 mod reports;
 mod seeds;
@@ -69,6 +70,7 @@ fn dispatch(case: &str) -> Result<String> {
     match suite {
         "seed-c" => seeds::c(name),
         "seed-rust" => seeds::rust(name),
+        "files" if name == "held" => held::run(),
         "files" => chardev::run(),
         "storm" => match loads::find(name) {
             Some(load) => load.run(),

@@ -284,7 +284,7 @@ pub fn expect_busy(module: &Module, why: &str) -> Result {
     }
 }
 
-fn expect_old_file_is_dead(file: &File) -> Result {
+pub fn expect_old_file_is_dead(file: &File) -> Result {
     let mut buffer = [0; 16];
     expect_gone(
         "read() on the old file",

@@ -105,17 +105,27 @@ impl Watch {
 
     /// Whether the kernel has reported something since the last time.
     pub fn has_report(&mut self) -> bool {
-        let mut record = [0; 8192];
         let mut found = false;
-        // One record at a time; an error when there is none left, or when some were overwritten.
-        while let Ok(length) = self.0.read(&mut record) {
-            let text = String::from_utf8_lossy(&record[..length]);
-            let text = text.split_once(';').map_or("", |(_, text)| text);
+        while let Some(text) = self.record() {
             found |= ["BUG:", "Oops", "WARNING:", "INFO: task"]
                 .iter()
                 .any(|report| text.starts_with(report) || text.contains("BUG: "));
         }
         found
+    }
+
+    /// The first that the kernel has said since the last time and that has `words` in it.
+    pub fn hear(&mut self, words: &str) -> Option<String> {
+        std::iter::from_fn(|| self.record()).find(|text| text.contains(words))
+    }
+
+    /// One record of the log; none when there is none left, or when some were overwritten.
+    fn record(&mut self) -> Option<String> {
+        let mut bytes = [0; 8192];
+        let length = self.0.read(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        let text = text.split_once(';').map_or("", |(_, text)| text);
+        Some(text.lines().next().unwrap_or_default().to_owned())
     }
 }
 

@@ -16,11 +16,12 @@ use std::time::Instant;
 /// The drivers that the cases use.
 pub const DRIVERS: [&str; 4] = ["case1", "case2", "edu", "on_usb"];
 
-const CASES: [GuestCase; 5] = [
+const CASES: [GuestCase; 6] = [
     case("buses", "usb"),
     case("seed-rust", "case2"),
     case("seed-rust", "case1-late"),
     case("seed-rust", "case1-storm"),
+    case("files", "held"),
     case("storm", "edu"),
 ];
 

@@ -85,7 +85,10 @@ const STORM: &[GuestCase] = &[
     case("storm", "multivector", Silence),
     case("storm", "platform_gpio", Silence),
 ];
-const FILES: &[GuestCase] = &[case("files", "chardev", Silence)];
+const FILES: &[GuestCase] = &[
+    case("files", "chardev", Silence),
+    case("files", "held", Silence),
+];
 /// The C drivers are there to show what Linux itself makes of it.
 const FAIL_NTH: &[GuestCase] = &[
     case("fail-nth", "case1", NothingNew),
