@@ -776,10 +776,18 @@ pub struct vm_fault {
 
 #[repr(C)]
 #[derive(Copy, Clone)]
+pub struct vm_uffd_ops {
+    _unused: [u8; 0],
+}
+
+/// As with `CONFIG_USERFAULTFD`: it is not `Sync`.
+#[repr(C)]
+#[derive(Copy, Clone)]
 pub struct vm_operations_struct {
     pub open: Option<unsafe extern "C" fn(vma: *mut vm_area_struct)>,
     pub close: Option<unsafe extern "C" fn(vma: *mut vm_area_struct)>,
     pub fault: Option<unsafe extern "C" fn(vmf: *mut vm_fault) -> vm_fault_t>,
+    pub uffd_ops: *const vm_uffd_ops,
 }
 
 zeroed_default!(

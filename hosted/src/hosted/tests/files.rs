@@ -28,6 +28,7 @@ static mut AREA: vm_operations_struct = vm_operations_struct {
     open: None,
     close: None,
     fault: Some(fault),
+    uffd_ops: std::ptr::null(),
 };
 
 unsafe extern "C" fn opened(_inode: *mut inode, _file: *mut file) -> ffi::c_int {
