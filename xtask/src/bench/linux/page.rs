@@ -253,7 +253,7 @@ impl Found {
                     let row = format!("unbind-{what}");
                     let c = pass.number("c", "unbind-work", 1, "ticks")?;
                     let time = pass.number(column, &row, many, "ticks")?;
-                    Some((many, (time / c.max(1)).max(1) as f64))
+                    Some((many, time.max(1) as f64 / c.max(1) as f64))
                 })
                 .collect(),
         });
