@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a report is listened to after the last line that the kernel has said.
 const REPORT: Duration = Duration::from_secs(10);
+/// How long it is listened to at most: a kernel that hangs says so again and again.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How much of the log is shown if a case fails without a report.
 const TAIL: usize = 20;
 
@@ -103,8 +105,8 @@ struct Current {
     case: GuestCase,
     started: Instant,
     lines: Vec<String>,
-    /// When the kernel last said something, if it has reported anything.
-    reported: Option<Instant>,
+    /// If the kernel has reported anything: when it began, and when it last said something.
+    reported: Option<(Instant, Instant)>,
 }
 
 impl Judge {
@@ -149,7 +151,8 @@ impl Judge {
         // A machine that is short of time takes long to say all of it, and what is known of Linux is told
         // by a line in the middle.
         if report_in(line).is_some() || (said.is_none() && current.reported.is_some()) {
-            current.reported = Some(Instant::now());
+            let now = Instant::now();
+            current.reported.get_or_insert((now, now)).1 = now;
         }
         let end = format!("end={} ", current.case.full_name());
         match said.and_then(|said| said.strip_prefix(&end)) {
@@ -238,7 +241,7 @@ impl Judge {
     fn look_at_the_clock(&mut self) -> Go {
         let reported = self.current.as_ref().and_then(|current| current.reported);
         match reported {
-            Some(since) if since.elapsed() > REPORT => {
+            Some((first, last)) if last.elapsed() > REPORT || first.elapsed() > LONGEST => {
                 if let Some(current) = &mut self.current {
                     let known = current.case.expects.known();
                     if first_unknown_report(&current.lines, known).0.is_none() {
@@ -445,14 +448,27 @@ mod tests {
     #[test]
     fn a_report_is_listened_to_as_long_as_it_goes_on() {
         let mut judge = Judge::new(&[SEED]);
-        let long_ago = Instant::now().checked_sub(2 * REPORT);
+        let ago = |time| Instant::now().checked_sub(time).unwrap();
+        let reported = |judge: &mut Judge, first, last| {
+            judge.current.as_mut().unwrap().reported = Some((ago(first), ago(last)));
+        };
         judge.hear(Some("[ 2.0] guest: begin=seed-c/case2"));
         judge.hear(Some(KASAN));
-        judge.current.as_mut().unwrap().reported = long_ago;
+        reported(&mut judge, 2 * REPORT, 2 * REPORT);
         assert_eq!(judge.hear(Some("[ 9.0] Read of size 8")), Go::On);
         assert_eq!(judge.hear(None), Go::On);
-        judge.current.as_mut().unwrap().reported = long_ago;
+        reported(&mut judge, 2 * REPORT, 2 * REPORT);
         assert_eq!(judge.hear(None), Go::Stop);
+    }
+
+    #[test]
+    fn a_kernel_that_reports_for_ever_is_stopped() {
+        let mut judge = Judge::new(&[SEED]);
+        judge.hear(Some("[ 2.0] guest: begin=seed-c/case2"));
+        judge.hear(Some(KASAN));
+        let long_ago = Instant::now().checked_sub(2 * LONGEST).unwrap();
+        judge.current.as_mut().unwrap().reported = Some((long_ago, Instant::now()));
+        assert_eq!(judge.hear(Some("[ 99.0] Read of size 8")), Go::Stop);
     }
 
     #[test]
