@@ -2,33 +2,12 @@
 
 //! Devices with several gates, and with none: how many grace periods of RCU unbinding waits for.
 
-use super::{side, Data, Node, Shape, Shaped, Triangle, WithNode};
+use super::{queueing, side, unbind_while, Data, Node, Shape, Shaped, Triangle, WithNode};
 use devscope::{entrance::Side as Behind, Scope};
 use kernel::{
-    hosted::{edu::Edu, Machine, ModuleInfo},
+    hosted::{edu::Edu, Machine},
     prelude::*,
 };
-
-/// Binds the device, unbinds it while `meanwhile` goes on, and returns how many grace periods have begun
-/// since then.
-fn unbind_counting(
-    machine: &Machine,
-    module: &'static ModuleInfo,
-    meanwhile: impl FnOnce(Machine) + 'static,
-) -> u64 {
-    let module = machine.load(module).expect("the module loads");
-    let slot = machine.plug_pci(Edu::new());
-    assert!(slot.is_bound());
-    let other = *machine;
-    let program = machine.spawn("program", move || meanwhile(other));
-    let before = machine.grace_periods();
-    slot.unbind().expect("the device unbinds");
-    let waited = machine.grace_periods() - before;
-    program.join();
-    module.unload().expect("the module unloads");
-    slot.unplug();
-    waited
-}
 
 // ---- Every kind of gate: of a node, of entrances, of parts that are live and that are empty ----
 
@@ -61,8 +40,9 @@ impl Shape for Gated {
 }
 
 pub fn gates_close_together(machine: &Machine) {
-    let waited = unbind_counting(machine, &gated::MODULE, |machine| {
-        if let Ok(file) = machine.open("shape") {
+    let other = *machine;
+    let waited = unbind_while(machine, &gated::MODULE, Edu::new(), move || {
+        if let Ok(file) = other.open("shape") {
             let _ = file.read(&mut [0; 8]);
             file.close().expect("close() succeeds");
         }
@@ -78,7 +58,7 @@ pub struct Gateless;
 impl Shape for Gateless {
     fn attach<'a>(data: &'a Data<'_>, scope: &mut Scope<'a>) -> Result {
         Triangle::attach_without_irq(data, scope)?;
-        super::queueing::one_of_each(&data.count, scope)?;
+        queueing::one_of_each(&data.count, scope)?;
         side(data, scope)?;
         data.raise();
         Ok(())
@@ -86,6 +66,6 @@ impl Shape for Gateless {
 }
 
 pub fn a_device_has_no_gate(machine: &Machine) {
-    let waited = unbind_counting(machine, &gateless::MODULE, |_| ());
+    let waited = unbind_while(machine, &gateless::MODULE, Edu::new(), || ());
     assert_eq!(waited, 0, "grace periods, without a gate");
 }

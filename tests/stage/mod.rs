@@ -73,19 +73,22 @@ pub fn canary() -> Result<KBox<Atomic<i64>>> {
 }
 
 /// Loads the module, plugs the device in, lets `hardware` happen while the device is unbound, and
-/// takes everything away.
+/// takes everything away. Returns how many grace periods of RCU have begun while it was unbound.
 pub fn unbind_while(
     machine: &Machine,
     module: &'static ModuleInfo,
     edu: Arc<impl PciModel>,
     hardware: impl FnOnce() + 'static,
-) {
+) -> u64 {
     let module = machine.load(module).expect("the module loads");
     let slot = machine.plug_pci(edu);
     assert!(slot.is_bound());
     let hardware = machine.spawn("hardware", hardware);
+    let before = machine.grace_periods();
     slot.unbind().expect("the device unbinds");
+    let grace_periods = machine.grace_periods() - before;
     hardware.join();
     module.unload().expect("the module unloads");
     slot.unplug();
+    grace_periods
 }

@@ -102,7 +102,8 @@ impl<const FAILS: bool> Shape for Driver<FAILS> {
 
 pub fn scenario(machine: &Machine) {
     if machine.choose(3) == 0 {
-        return unbind_while(machine, &module::MODULE, Edu::new(), || {});
+        unbind_while(machine, &module::MODULE, Edu::new(), || {});
+        return;
     }
     let module = machine.load(&failing::MODULE).expect("the module loads");
     let slot = machine.plug_pci(Edu::new());
