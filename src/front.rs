@@ -162,7 +162,7 @@ impl Deref for FrontRef {
 
 impl Drop for FrontRef {
     fn drop(&mut self) {
-        // SAFETY: Dropped nowhere else.
+        // SAFETY: `self` is being dropped, so nobody uses the field after this, and nothing takes it out before.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
