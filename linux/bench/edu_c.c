@@ -435,7 +435,7 @@ static const struct pci_device_id edu_ids[] = {
 MODULE_DEVICE_TABLE(pci, edu_ids);
 
 static struct pci_driver edu_driver = {
-	.name = "edu",
+	.name = KBUILD_MODNAME,
 	.id_table = edu_ids,
 	.probe = edu_probe,
 	.remove = edu_remove,

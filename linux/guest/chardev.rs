@@ -2,8 +2,8 @@
 
 use crate::storm;
 use crate::sys::{
-    self, control, expect_gone, join_within, open_node, poll_for, say, wait_for, Device, Module,
-    Result, EAGAIN, POLLERR, POLLHUP, POLLIN,
+    self, control, expect_gone, ioctl, join_within, mmap, munmap, open_node, poll_for, say,
+    wait_for, Device, Module, Result, EAGAIN, EINVAL, O_NONBLOCK, POLLERR, POLLHUP, POLLIN,
 };
 use std::arch::asm;
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
@@ -19,7 +19,6 @@ use std::thread;
 const EINTR: i32 = 4;
 const EACCES: i32 = 13;
 pub const EFAULT: i32 = 14;
-const EINVAL: i32 = 22;
 pub const ENOTTY: i32 = 25;
 const ENOSPC: i32 = 28;
 pub const ESPIPE: i32 = 29;
@@ -27,7 +26,6 @@ pub const EOPNOTSUPP: i32 = 95;
 
 const SIGBUS: c_int = 7;
 const SIGALRM: c_int = 14;
-const O_NONBLOCK: i32 = 0o4000;
 
 /// `_IOR('c', 1, u32)`: copies the generation to where the argument points.
 const GENERATION: c_ulong = 0x8004_6301;
@@ -59,19 +57,9 @@ struct IoVec {
 }
 
 extern "C" {
-    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn read(fd: c_int, to: *mut u8, len: usize) -> isize;
     fn write(fd: c_int, from: *const c_void, len: usize) -> isize;
     fn preadv2(fd: c_int, iov: *const IoVec, count: c_int, offset: i64, flags: c_int) -> isize;
-    fn mmap(
-        address: *mut c_void,
-        length: usize,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: i64,
-    ) -> *mut c_void;
-    fn munmap(address: *mut c_void, length: usize) -> c_int;
     fn mremap(address: *mut c_void, old: usize, new: usize, flags: c_int, ...) -> *mut c_void;
     fn mprotect(address: *mut c_void, length: usize, protection: c_int) -> c_int;
     fn pipe(fds: *mut c_int) -> c_int;

@@ -6,7 +6,8 @@
 
 use crate::storm::{check_factorial, expect_old_file_is_dead, COUNT};
 use crate::sys::{
-    control, expect_gone, join_within, wait_for, Device, Module, Result, Watch, EAGAIN,
+    control, expect_gone, ioctl, join_within, mmap, munmap, syscall, wait_for, Device, Module,
+    Result, Watch, EAGAIN, O_NONBLOCK,
 };
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::fs::File;
@@ -20,7 +21,6 @@ use std::thread;
 const PAGE: usize = 4096;
 
 const SYS_USERFAULTFD: c_long = 323;
-const O_NONBLOCK: c_int = 0o4000;
 /// `UFFDIO_API`, `UFFDIO_REGISTER` and `UFFDIO_COPY` of `include/uapi/linux/userfaultfd.h`.
 const API: c_ulong = 0xc018_aa3f;
 const REGISTER: c_ulong = 0xc020_aa00;
@@ -29,20 +29,6 @@ const COPY: c_ulong = 0xc028_aa03;
 const VERSION: u64 = 0xaa;
 /// Faults of pages that are missing.
 const MISSING: u64 = 1;
-
-extern "C" {
-    fn syscall(number: c_long, ...) -> c_long;
-    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
-    fn mmap(
-        address: *mut c_void,
-        length: usize,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: i64,
-    ) -> *mut c_void;
-    fn munmap(address: *mut c_void, length: usize) -> c_int;
-}
 
 /// A page that is not there until it is brought. Whoever touches it sleeps.
 struct Page {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{c_char, c_int, c_long, c_short, c_uint, c_ulong, c_void, CString};
+use std::ffi::{c_char, c_int, c_long, c_short, c_ulong, c_void, CString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
@@ -22,7 +22,7 @@ pub const EINVAL: i32 = 22;
 const SYS_DELETE_MODULE: c_long = 176;
 const SYS_SCHED_SETAFFINITY: c_long = 203;
 const SYS_FINIT_MODULE: c_long = 313;
-const O_NONBLOCK: c_uint = 0o4000;
+pub const O_NONBLOCK: c_int = 0o4000;
 
 pub const POLLIN: c_short = 0x1;
 pub const POLLERR: c_short = 0x8;
@@ -52,14 +52,14 @@ struct EpollEvent {
 }
 
 extern "C" {
-    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
-    fn syscall(number: c_long, ...) -> c_long;
+    pub fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    pub fn syscall(number: c_long, ...) -> c_long;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
     fn epoll_create1(flags: c_int) -> c_int;
     fn epoll_ctl(epoll: c_int, op: c_int, fd: c_int, event: *mut EpollEvent) -> c_int;
     fn epoll_wait(epoll: c_int, events: *mut EpollEvent, max: c_int, timeout: c_int) -> c_int;
     fn close(fd: c_int) -> c_int;
-    fn mmap(
+    pub fn mmap(
         address: *mut c_void,
         length: usize,
         protection: c_int,
@@ -67,7 +67,7 @@ extern "C" {
         fd: c_int,
         offset: i64,
     ) -> *mut c_void;
-    fn munmap(address: *mut c_void, length: usize) -> c_int;
+    pub fn munmap(address: *mut c_void, length: usize) -> c_int;
 }
 
 pub type Result<T = ()> = std::result::Result<T, String>;
@@ -95,7 +95,7 @@ impl Watch {
     pub fn start() -> Result<Self> {
         let mut log = OpenOptions::new()
             .read(true)
-            .custom_flags(O_NONBLOCK as c_int)
+            .custom_flags(O_NONBLOCK)
             .open("/dev/kmsg")
             .map_err(|error| format!("/dev/kmsg: {error}"))?;
         log.seek(SeekFrom::End(0))
@@ -288,13 +288,12 @@ impl Device {
             })
     }
 
-    /// The device for a module in which edu is written again. `kernel` calls a driver by its module.
+    /// The device for a module in which edu is written. The driver has the name of the module.
     pub fn of_edu(module: &str) -> Result<Self> {
-        let mut device = Self::find("edu")?;
-        if module == "bench_edu_rust" {
-            device.driver = module.to_owned();
-        }
-        Ok(device)
+        Ok(Self {
+            driver: module.to_owned(),
+            ..Self::find("edu")?
+        })
     }
 
     /// The directory of the device's bus in sysfs. A platform device has the name of its driver.
