@@ -448,16 +448,13 @@ mod tests {
     #[test]
     fn a_report_is_listened_to_as_long_as_it_goes_on() {
         let mut judge = Judge::new(&[SEED]);
-        let ago = |time| Instant::now().checked_sub(time).unwrap();
-        let reported = |judge: &mut Judge, first, last| {
-            judge.current.as_mut().unwrap().reported = Some((ago(first), ago(last)));
-        };
+        let long_ago = Instant::now().checked_sub(2 * REPORT).unwrap();
         judge.hear(Some("[ 2.0] guest: begin=seed-c/case2"));
         judge.hear(Some(KASAN));
-        reported(&mut judge, 2 * REPORT, 2 * REPORT);
+        judge.current.as_mut().unwrap().reported = Some((long_ago, long_ago));
         assert_eq!(judge.hear(Some("[ 9.0] Read of size 8")), Go::On);
         assert_eq!(judge.hear(None), Go::On);
-        reported(&mut judge, 2 * REPORT, 2 * REPORT);
+        judge.current.as_mut().unwrap().reported = Some((long_ago, long_ago));
         assert_eq!(judge.hear(None), Go::Stop);
     }
 

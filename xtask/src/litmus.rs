@@ -52,16 +52,11 @@ pub fn run(asked: &Litmus) -> Result<()> {
     let tree = Tree::prepare(&Cache::open()?, asked.linux.as_deref())?;
     let model = tree.linux.join(MODEL);
 
-    let tests = paths::repository().join("linux/litmus");
-    let names = stems(&tests, |path| {
-        path.extension().is_some_and(|kind| kind == "litmus")
-    })?;
     let mut step = Step::start("litmus tests");
     let mut cases = Vec::new();
-    for name in names {
+    for (name, test) in tests()? {
         step.say(&name);
         let began = Instant::now();
-        let test = tests.join(format!("{name}.litmus"));
         let verdict = verdict(&program, &model, &test)?;
         cases.push(Case {
             name,
@@ -85,6 +80,18 @@ pub fn run(asked: &Litmus) -> Result<()> {
         bail!("{}", complaints.join("\n\n"));
     }
     Ok(())
+}
+
+/// All tests, by their names.
+fn tests() -> Result<Vec<(String, PathBuf)>> {
+    let dir = paths::repository().join("linux/litmus");
+    let names = stems(&dir, |path| {
+        path.extension().is_some_and(|kind| kind == "litmus")
+    })?;
+    Ok(names
+        .into_iter()
+        .map(|name| (name.clone(), dir.join(format!("{name}.litmus"))))
+        .collect())
 }
 
 /// Runs one test, and compares what is observed with what its comment says.
@@ -146,14 +153,10 @@ mod tests {
 
     #[test]
     fn every_test_that_stands_there_says_it_and_its_own_name() {
-        let tests = paths::repository().join("linux/litmus");
-        let names = stems(&tests, |path| {
-            path.extension().is_some_and(|kind| kind == "litmus")
-        })
-        .unwrap();
-        assert!(names.iter().any(|name| name == "gate+done-inside"));
-        for name in names {
-            let text = fs::read_to_string(tests.join(format!("{name}.litmus"))).unwrap();
+        let all = super::tests().unwrap();
+        assert!(all.iter().any(|(name, _)| name == "gate+done-inside"));
+        for (name, test) in all {
+            let text = fs::read_to_string(test).unwrap();
             assert!(expected(&text).is_some(), "{name}");
             assert!(text.starts_with(&format!("C {name}\n")), "{name}");
         }

@@ -78,7 +78,7 @@ pub fn run(asked: &Linux) -> Result<()> {
     modules.push(Module::example("edu"));
     modules.extend(["edu_c", "edu_rust"].map(Module::bench));
     let built = work.modules(&modules)?;
-    let answers = EDU.map(|(_, module)| case("answers", module));
+    let answers = EDU.map(|(_, module, _)| case("answers", module));
     boot(
         &work,
         &built,

@@ -4,7 +4,7 @@ use super::super::plot::{self, Axes, Bars, Line};
 use super::super::show::{markdown, plain, rewrite, words};
 use super::rows::{Pass, NOTHING};
 use super::targets;
-use super::text::Sizes;
+use super::text::{Sizes, EDU};
 use super::COLUMNS;
 use anyhow::{Context, Result};
 use std::fs;
@@ -186,11 +186,7 @@ impl Found {
             };
             rows.push(vec![name.to_owned(), size.to_string(), of("c"), of("rust")]);
         };
-        for (column, name) in [
-            ("c", "C, the module, which is the driver"),
-            ("rust", "Linux Rust, the module, which is the driver"),
-            ("devscope", "devscope, the module"),
-        ] {
+        for (column, _, name) in EDU {
             if let Some(size) = self.sizes.module(column) {
                 row(name, size);
             }

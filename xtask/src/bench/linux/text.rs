@@ -17,18 +17,22 @@ pub struct Sizes {
     pub driver: u64,
 }
 
-/// The modules in which `edu` is written, by column.
-pub const EDU: [(&str, &str); 3] = [
-    ("c", "bench_edu_c"),
-    ("rust", "bench_edu_rust"),
-    ("devscope", "edu"),
+/// The modules in which `edu` is written: column, module, and what it is called.
+pub const EDU: [(&str, &str, &str); 3] = [
+    ("c", "bench_edu_c", "C, the module, which is the driver"),
+    (
+        "rust",
+        "bench_edu_rust",
+        "Linux Rust, the module, which is the driver",
+    ),
+    ("devscope", "edu", "devscope, the module"),
 ];
 
 impl Sizes {
     pub fn of(built: &Built, tools: &Tools) -> Result<Self> {
         let size = tools.llvm("llvm-size");
         let mut modules = Vec::new();
-        for (column, module) in EDU {
+        for (column, module, _) in EDU {
             modules.push((column, text(&size, &built.file(module))?));
         }
         let driver = text(&size, &built.object("examples/edu/driver"))?;
